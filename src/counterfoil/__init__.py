@@ -1,0 +1,1 @@
+"""Counterfoil: invoices in, checked data out, and a manifest that loses nothing."""

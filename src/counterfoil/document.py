@@ -1,0 +1,100 @@
+"""A document on its way: where it comes from, what was read of it, and what became of it. Data only, all picklable.
+
+These are the words that `reader`, `extract`, `checks` and `pipeline` share. Nothing here reads or decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from .invoice import Invoice
+
+ReaderName = Literal["auto", "xml", "model", "rules"]
+Severity = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a check found. `code` is stable and machine-readable, `message` one sentence for an accountant."""
+
+    code: str
+    severity: Severity
+    message: str
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds for reading one document; what passes one ends that document with an `InputError` that names the bound."""
+
+    max_bytes: int = 50_000_000
+    max_pages: int = 300
+    max_text: int = 2_000_000
+    """Characters of text over all pages."""
+    max_xml_bytes: int = 20_000_000
+    max_xml_depth: int = 100
+    seconds: float = 30.0
+    memory_bytes: int = 900_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A run of text with its box on the page, in points, y growing downwards from the top edge."""
+
+    text: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page. `text` keeps columns apart by spaces and rows by newlines; `words` are in reading order."""
+
+    number: int
+    width: float
+    height: float
+    text: str
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What model calls took. `cost_usd` is None where the price of the model isn't known, 0 where no call was made."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: Decimal | None = Decimal(0)
+
+    def __add__(self, other: Usage) -> Usage:
+        unknown = self.cost_usd is None or other.cost_usd is None
+        cost = None if unknown else (self.cost_usd or Decimal(0)) + (other.cost_usd or Decimal(0))
+        return Usage(
+            self.calls + other.calls,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            cost,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a worker process found in one file.
+
+    `kind` is what the bytes are, not what the name says. `xml_invoice` comes from whole-file or embedded e-invoice XML
+    (`profile` says which); `xml_problem` says why embedded XML could not be used. `rules_invoice` is there only if it
+    was asked for. `text` is that of all pages, separated by form feeds.
+    """
+
+    kind: Literal["pdf", "xml"]
+    text: str = ""
+    pages: int = 0
+    xml_invoice: Invoice | None = None
+    profile: str | None = None
+    xml_problem: str | None = None
+    rules_invoice: Invoice | None = None
+    findings: tuple[Finding, ...] = field(default=())

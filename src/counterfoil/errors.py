@@ -1,0 +1,51 @@
+"""Every error of Counterfoil, typed by its remedy. An error's message says what is wrong, where, and what to do.
+
+Foreign errors stop at the adapters and are re-raised as one of these, `from exc`. Nothing here does any work.
+"""
+
+
+class CounterfoilError(Exception):
+    """The root: catch this to catch whatever Counterfoil raises on purpose."""
+
+
+class SetupError(CounterfoilError):
+    """The set-up must be fixed by a person (credentials, address, option, missing package); retrying is no help."""
+
+
+class InputError(CounterfoilError):
+    """This one document can't be used as it is; fix the document. Ends as its `failed` record, never as the run's end."""
+
+
+class Unavailable(CounterfoilError):
+    """A store or a model did not answer, or answered that it can't now; the same request may succeed later.
+
+    A write that ended so may or may not have been applied.
+    """
+
+
+class RateLimited(Unavailable):
+    """A model asked us to slow down. `retry_after` is in seconds, None where the server did not say."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Conflict(CounterfoilError):
+    """A conditional write was refused: the key exists, is gone, or its tag is another. Read, rebase, and try again."""
+
+
+class Refused(CounterfoilError):
+    """A change did not apply to the record as it is now (it says why); nothing was written for it."""
+
+
+class ClaimLost(Refused):
+    """Another worker took this document over; drop it, its result will be theirs."""
+
+
+class CommitUncertain(CounterfoilError):
+    """This writer was away so long that it can't be known whether its last commit landed; read before writing again."""
+
+
+class ManifestCorrupt(CounterfoilError):
+    """A file under OUT is not what Counterfoil wrote; it names the file. Nothing was overwritten."""
