@@ -1,0 +1,144 @@
+"""FatturaPA 1.2, the Italian e-invoice of public (FPA12) and private (FPR12) buyers, read into an `Invoice`.
+
+FatturaPA states its totals by tax rate only (DatiRiepilogo): net and tax are their sums, by definition and not by
+guess, and so is the gross total where ImportoTotaleDocumento is left out and nothing else changes it. A file with
+several invoices is refused rather than read in part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from .einvoice_node import Node
+from .einvoice_values import amount, day, first_day, iban, only_day
+from .errors import InputError
+from .invoice import AllowanceCharge, Invoice, LineItem, TaxLine
+
+_GENERAL = "DatiGenerali/DatiGeneraliDocumento"
+_CREDIT_NOTES = frozenset({"TD04", "TD08"})
+
+
+def is_fatturapa(root: Node) -> bool:
+    """Whether `root` is an ordinary FatturaPA file (the simplified one, FSM10, is another format)."""
+    known = ("ivaservizi.agenziaentrate.gov.it", "www.fatturapa.gov.it")
+    return root.name == "FatturaElettronica" and any(host in root.namespace for host in known)
+
+
+def read_fatturapa(root: Node) -> tuple[Invoice, str]:
+    """The invoice, and its format (FPA12 or FPR12), or "FatturaPA" where it states none."""
+    body = _body(root)
+    general = body.first(_GENERAL) or Node("", "", None)
+    seller = root.first("FatturaElettronicaHeader/CedentePrestatore/DatiAnagrafici")
+    buyer = root.first("FatturaElettronicaHeader/CessionarioCommittente/DatiAnagrafici")
+    payments = body.all("DatiPagamento/DettaglioPagamento")
+    rows = body.all("DatiBeniServizi/DatiRiepilogo")
+    net = _sum(rows, "ImponibileImporto")
+    tax = _sum(rows, "Imposta")
+    gross = amount(general.first("ImportoTotaleDocumento"))
+    if gross is None and not general.first("ScontoMaggiorazione|Arrotondamento"):
+        gross = net + tax if net is not None and tax is not None else None
+    invoice = Invoice(
+        doc_type="credit_note" if general.value("TipoDocumento") in _CREDIT_NOTES else "invoice",
+        invoice_number=general.value("Numero"),
+        issue_date=day(general.first("Data")),
+        due_date=first_day(node for row in payments for node in row.all("DataScadenzaPagamento")),
+        delivery_date=only_day(body.all("DatiGenerali/DatiTrasporto/DataOraConsegna")),
+        currency=general.value("Divisa"),
+        seller_name=_name(seller),
+        seller_tax_id=_tax_id(seller),
+        buyer_name=_name(buyer),
+        buyer_tax_id=_tax_id(buyer),
+        purchase_order=body.value("DatiGenerali/DatiOrdineAcquisto/IdDocumento"),
+        net_total=net,
+        tax_total=tax,
+        gross_total=gross,
+        rounding=amount(general.first("Arrotondamento")),
+        amount_due=_due(payments, gross),
+        iban=iban(row.value("IBAN") for row in payments),
+        payment_reference=next((code for row in payments if (code := row.value("CodicePagamento"))), None),
+        line_items=[_line(line) for line in body.all("DatiBeniServizi/DettaglioLinee")],
+        tax_lines=[_tax_line(row) for row in rows],
+        allowances_charges=_allowances_charges(general),
+    )
+    profile = root.value("FatturaElettronicaHeader/DatiTrasmissione/FormatoTrasmissione")
+    return invoice, profile or root.attribute("versione") or "FatturaPA"
+
+
+def _body(root: Node) -> Node:
+    bodies = root.all("FatturaElettronicaBody")
+    if len(bodies) == 1:
+        return bodies[0]
+    if not bodies:
+        raise InputError("the FatturaPA file has no FatturaElettronicaBody, so no invoice")
+    numbers = [body.value(f"{_GENERAL}/Numero") or "without number" for body in bodies[:10]]
+    raise InputError(
+        f"the FatturaPA file holds {len(bodies)} invoices ({', '.join(numbers)[:300]}); split it into one file each"
+    )
+
+
+def _sum(rows: Iterable[Node], name: str) -> Decimal | None:
+    found = [value for row in rows if (value := amount(row.first(name))) is not None]
+    return sum(found[1:], found[0]) if found else None
+
+
+def _due(payments: list[Node], gross: Decimal | None) -> Decimal | None:
+    """What the payments add up to; where each of them is the whole total, they are ways to pay it, not parts."""
+    found = [value for row in payments if (value := amount(row.first("ImportoPagamento"))) is not None]
+    if found and all(value == gross for value in found):
+        return found[0]
+    return sum(found[1:], found[0]) if found else None
+
+
+def _name(party: Node | None) -> str | None:
+    if party is None:
+        return None
+    person = (party.value("Anagrafica/Nome"), party.value("Anagrafica/Cognome"))
+    return party.value("Anagrafica/Denominazione") or " ".join(part for part in person if part) or None
+
+
+def _tax_id(party: Node | None) -> str | None:
+    """The VAT identifier, country and code; else the fiscal code."""
+    if party is None:
+        return None
+    code = party.value("IdFiscaleIVA/IdCodice")
+    return (party.value("IdFiscaleIVA/IdPaese") or "") + code if code else party.value("CodiceFiscale")
+
+
+def _line(line: Node) -> LineItem:
+    return LineItem(
+        line_id=line.value("NumeroLinea"),
+        description=line.value("Descrizione"),
+        quantity=amount(line.first("Quantita")),
+        unit=line.value("UnitaMisura"),
+        unit_price=amount(line.first("PrezzoUnitario")),
+        net_amount=amount(line.first("PrezzoTotale")),
+        tax_rate=amount(line.first("AliquotaIVA")),
+    )
+
+
+def _tax_line(row: Node) -> TaxLine:
+    return TaxLine(
+        category=row.value("Natura"),
+        rate=amount(row.first("AliquotaIVA")),
+        base=amount(row.first("ImponibileImporto")),
+        amount=amount(row.first("Imposta")),
+    )
+
+
+def _allowances_charges(general: Node) -> list[AllowanceCharge]:
+    """Social security contributions, which are charged on top of the lines, and discounts or surcharges on the whole."""
+    funds = [
+        AllowanceCharge(
+            charge=True,
+            amount=amount(fund.first("ImportoContributoCassa")),
+            reason=fund.value("TipoCassa"),
+            tax_rate=amount(fund.first("AliquotaIVA")),
+        )
+        for fund in general.all("DatiCassaPrevidenziale")
+    ]
+    others = [
+        AllowanceCharge(charge=node.value("Tipo") == "MG", amount=amount(node.first("Importo")))
+        for node in general.all("ScontoMaggiorazione")
+    ]
+    return funds + others

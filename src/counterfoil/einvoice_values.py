@@ -1,0 +1,104 @@
+"""The values in an e-invoice's elements: amounts, days, codes, accounts; each exactly as written, or an `InputError`.
+
+Promises: a number or a date that can't be read for certain ends the document, by an error that names the element and
+the value; nothing is repaired ("1.000,00" could be one or a thousand). What is missing or empty is None.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+
+from .einvoice_node import Node
+from .errors import InputError
+from .invoice import DocType
+
+_NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,2})?", re.ASCII)
+_ISO_DAY = re.compile(
+    r"(\d{4})-(\d{2})-(\d{2})(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?(?:Z|[+-]\d{2}:\d{2})?", re.ASCII
+)
+_COMPACT_DAY = re.compile(r"(\d{4})(\d{2})(\d{2})(?:\d{4}|\d{6})?", re.ASCII)
+_IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{8,30}", re.ASCII | re.IGNORECASE)
+
+# UNTDID 1001, as EN 16931 lists it, with the additions of the French reform.
+_CREDIT_NOTES = frozenset({"81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "502", "503", "532"})
+_CORRECTIONS = frozenset({"384", "471", "472", "473"})
+
+
+def amount(node: Node | None) -> Decimal | None:
+    """A number with the sign and the scale it is written with."""
+    text = node.text if node else None
+    if node is None or text is None:
+        return None
+    if not _NUMBER.fullmatch(text):
+        raise InputError(f"{node.name} is not a number: {_shown(text)}")
+    return Decimal(text)
+
+
+def amount_in(nodes: Iterable[Node], currency: str | None) -> Decimal | None:
+    """The amount among `nodes` that is in the invoice's `currency`, or that names none.
+
+    Totals may be stated a second time in the currency of the accounts. One that is there only in another currency is
+    refused: it would be taken for what it is not.
+    """
+    stated = [node for node in nodes if node.text]
+    for node in stated:
+        if currency is None or node.attribute("currencyID") in (None, currency):
+            return amount(node)
+    if not stated:
+        return None
+    other = stated[0]
+    raise InputError(f"{other.name} is in {other.attribute('currencyID')}, but the invoice is in {currency}")
+
+
+def day(node: Node | None) -> date | None:
+    """A date: YYYY-MM-DD with or without a time, or YYYYMMDD with or without one (formats 102, 203 and 204)."""
+    text = node.text if node else None
+    if node is None or text is None:
+        return None
+    match = _ISO_DAY.fullmatch(text) or _COMPACT_DAY.fullmatch(text)
+    if match:
+        try:
+            return date(int(match[1]), int(match[2]), int(match[3]))
+        except ValueError:
+            pass
+    raise InputError(f"{node.name} is not a date: {_shown(text)}")
+
+
+def first_day(nodes: Iterable[Node]) -> date | None:
+    """The earliest of several due dates: for partial payments EN 16931 (BT-9) asks for the first one."""
+    return min((found for node in nodes if (found := day(node))), default=None)
+
+
+def only_day(nodes: Iterable[Node]) -> date | None:
+    """The date that all of `nodes` state; None where they differ."""
+    days = {found for node in nodes if (found := day(node))}
+    return days.pop() if len(days) == 1 else None
+
+
+def flag(node: Node | None) -> bool:
+    """An indicator, false or true. Whether an amount adds or deducts hangs on it, so a missing one is an error."""
+    text = (node.text if node else None) or ""
+    if text.lower() in ("true", "1"):
+        return True
+    if text.lower() in ("false", "0"):
+        return False
+    raise InputError(f"ChargeIndicator is neither true nor false: {_shown(text)}")
+
+
+def iban(texts: Iterable[str | None]) -> str | None:
+    """The first that is shaped like an IBAN, without spaces. Its checksum is a matter of the checks."""
+    accounts = ("".join(text.split()) for text in texts if text)
+    return next((account for account in accounts if _IBAN.fullmatch(account)), None)
+
+
+def doc_type(code: str | None, gross: Decimal | None) -> DocType:
+    """By type code (BT-3). A correction goes either way: it credits if its total is negative."""
+    credits = code in _CREDIT_NOTES or (code in _CORRECTIONS and gross is not None and gross < 0)
+    return "credit_note" if credits else "invoice"
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")
