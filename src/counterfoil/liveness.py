@@ -1,0 +1,150 @@
+"""Who is alive: heartbeats of worker processes, judged without comparing clocks of different machines.
+
+A worker rewrites `workers/<id>.json` with a growing counter. Another one calls it dead when its own monotonic clock has
+seen that file unchanged for a lease, or at once when its process is gone from this very machine, or when the file is
+gone: a worker writes it before its first claim and removes it after its last. A wrong verdict costs a call, never data:
+the fence of `transitions` refuses whoever was superseded.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from .clock import Clock
+from .errors import ManifestCorrupt
+from .jsonfile import Json, decode, encode
+from .store import Store, retried
+
+FOLDER = "workers"
+
+
+def heartbeat_key(worker: str) -> str:
+    return f"{FOLDER}/{worker}.json"
+
+
+@cache
+def machine() -> str:
+    """Names this boot of this machine and its pid namespace: only there does a pid of ours mean anything."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return f"{socket.gethostname()}/{uuid.getnode():x}"
+
+
+def process_start(pid: int) -> str | None:
+    """When a process began, in the kernel's words; None if unknown. A pid that is used again has another start."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in ("Z", "X") else fields[19]
+
+
+def process_gone(beat: Json) -> bool:
+    """Whether the process of a heartbeat is known to have ended: it ran on this machine and is no more."""
+    if beat.get("machine") != machine():
+        return False
+    pid = int(beat.get("pid", 0))
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return bool(beat.get("process_start")) and process_start(pid) != beat["process_start"]
+
+
+class Heart:
+    """This worker's own heartbeat. `stalled` says that the last one is too long ago to be sure of our claims."""
+
+    def __init__(self, store: Store, worker: str, clock: Clock, lease: float) -> None:
+        self._store, self._worker, self._clock, self._lease = store, worker, clock, lease
+        self._beats = 0
+        self._last = clock.monotonic()
+        self._about: Json = {
+            "worker": worker,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "machine": machine(),
+            "process_start": process_start(os.getpid()),
+            "lease_s": lease,
+            "since": clock.stamp(),
+        }
+
+    @property
+    def stalled(self) -> bool:
+        return self._clock.monotonic() - self._last > self._lease / 2
+
+    async def beat(self) -> None:
+        """Writes the next heartbeat; its time counts from before the write, when we surely were alive."""
+        self._beats += 1
+        begun = self._clock.monotonic()
+        body = encode(self._about | {"counter": self._beats, "seen": self._clock.stamp()})
+        await retried(self._clock, lambda: self._store.put(heartbeat_key(self._worker), body), patience=self._lease)
+        self._last = begun
+
+    async def stop(self) -> None:
+        """Takes the heartbeat away: this worker holds nothing any more."""
+        await retried(self._clock, lambda: self._store.delete(heartbeat_key(self._worker)), patience=self._lease)
+
+
+@dataclass(slots=True)
+class _Seen:
+    mark: str
+    since: float
+    beat: Json | None
+
+
+class Liveness:
+    """What this process has seen of the other workers, by its own clock."""
+
+    def __init__(self, store: Store, clock: Clock, lease: float) -> None:
+        self._store, self._clock, self._lease = store, clock, lease
+        self._seen: dict[str, _Seen] = {}
+
+    async def look(self) -> None:
+        """One LIST of the heartbeats, and one GET of each that is new."""
+
+        async def listing() -> dict[str, str]:
+            entries = [entry async for entry in self._store.list(FOLDER)]
+            return {e.key.removeprefix(f"{FOLDER}/").removesuffix(".json"): e.mark for e in entries}
+
+        marks = await retried(self._clock, listing)
+        now = self._clock.monotonic()
+        self._seen = {worker: seen for worker, seen in self._seen.items() if worker in marks}
+        for worker, mark in marks.items():
+            known = self._seen.get(worker)
+            if known is None:
+                self._seen[worker] = _Seen(mark, now, await self._read(worker))
+            elif known.mark != mark:
+                known.mark, known.since = mark, now
+
+    async def _read(self, worker: str) -> Json | None:
+        key = heartbeat_key(worker)
+        found = await retried(self._clock, lambda: self._store.get(key))
+        try:
+            return decode(found.body, key) if found else None
+        except ManifestCorrupt:
+            return None  # an unreadable heartbeat still lives or dies by its mark
+
+    def _dead(self, worker: str) -> bool:
+        seen = self._seen.get(worker)
+        if seen is None:
+            return True
+        if seen.beat is not None and process_gone(seen.beat):
+            return True
+        return self._clock.monotonic() - seen.since > self._lease
+
+    async def dead(self, owners: Collection[str]) -> frozenset[str]:
+        """Those of `owners`, read from records before this call, that can no longer finish anything."""
+        if any(owner not in self._seen for owner in owners):
+            await self.look()  # a heartbeat is older than its worker's first claim: who still isn't there has left
+        return frozenset(owner for owner in owners if self._dead(owner))

@@ -1,0 +1,189 @@
+"""What may become of a document's record: pure functions of records, the rules of the manifest in one place.
+
+Each returns a `Change` for `commit.Register`. Everything that varies (time, worker, who is dead) is frozen in when the
+change is made, so that a change run twice on the same records gives the same records. Nothing here reads or writes.
+
+A record: `status` is pending, running, done, review or failed. `owner` and `attempt` name one claim (the fence).
+`deaths` counts the workers that died holding it, `take` the deliberate re-readings of a document that had a result;
+`mark` and `size` are the source's; `history` says who did what and when; spend is summed over all attempts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from .commit import Change, Record, Records
+from .document import Usage
+from .errors import ClaimLost, Refused
+
+FINISHED = frozenset({"done", "review", "failed"})
+STATUSES = ("pending", "running", "done", "review", "failed")
+MAX_DEATHS = 3
+# What an outcome leaves in a record; gone when the document starts anew.
+OUTCOME = frozenset({"reason", "input", "result", "result_sha256", "reader", "adopted", "findings", "summary"})
+
+
+def _event(record: Record, at: str, event: str, **more: Any) -> list[Record]:
+    return [*record.get("history", []), {"at": at, "event": event, **more}]
+
+
+def _anew(record: Record) -> Record:
+    """The record without its last outcome, free to be claimed."""
+    kept = {key: value for key, value in record.items() if key not in OUTCOME}
+    return kept | {"status": "pending", "owner": None}
+
+
+def plan(documents: Iterable[tuple[str, str, int]], at: str) -> Change:
+    """Adds documents (id, mark, size) that are new; sends one whose source changed back to pending."""
+    planned = tuple(documents)
+
+    def change(records: Records) -> Records:
+        updates: dict[str, Record] = {}
+        for document, mark, size in planned:
+            known = records.get(document)
+            source = {"mark": mark, "size": size}
+            if known is None:
+                fresh: Record = {"status": "pending", "attempt": 0, "owner": None, **source}
+                updates[document] = fresh | {"history": _event({}, at, "planned")}
+            elif known["mark"] != mark and known["status"] != "running":
+                history = _event(known, at, "source changed", was=known["status"])
+                updates[document] = _anew(known) | {"deaths": 0, **source, "history": history}
+        return updates
+
+    return change
+
+
+def claim(me: str, most: int, dead: Collection[str], held: Collection[str], at: str) -> Change:
+    """Claims up to `most` documents: pending ones, those of dead owners, and ours that we do not know of (a claim whose
+    verdict we missed). A document that has outlived `MAX_DEATHS` workers becomes failed instead, as poison."""
+
+    def change(records: Records) -> Records:
+        updates: dict[str, Record] = {}
+        claimed = 0
+        for document, record in records.items():
+            if claimed >= most:
+                break
+            status, owner = record["status"], record["owner"]
+            if status == "running" and owner in dead:
+                updates[document] = taken = _take_over(record, me, at)
+                claimed += taken["status"] == "running"
+            elif status == "pending" or (status == "running" and owner == me and document not in held):
+                updates[document] = _claimed(record, me, at, "claimed")
+                claimed += 1
+        return updates
+
+    return change
+
+
+def _claimed(record: Record, me: str, at: str, event: str, **more: Any) -> Record:
+    attempt = record["attempt"] + 1
+    history = _event(record, at, event, by=me, attempt=attempt, **more)
+    return record | {"status": "running", "owner": me, "attempt": attempt, "history": history}
+
+
+def _take_over(record: Record, me: str, at: str) -> Record:
+    deaths = record.get("deaths", 0) + 1
+    if deaths < MAX_DEATHS:
+        return _claimed(record | {"deaths": deaths}, me, at, "taken over", dead=record["owner"])
+    reason = f"{deaths} workers died while they held this document; look at it, then `retry` it"
+    history = _event(record, at, "failed", by=me, dead=record["owner"], reason=reason)
+    return record | {"status": "failed", "owner": None, "deaths": deaths, "reason": reason, "history": history}
+
+
+def _held(records: Records, document: str, me: str, attempt: int) -> Record:
+    """The record, if this claim on it is still the current one: the fence."""
+    record = records.get(document)
+    if record is None or record["status"] != "running" or (record["owner"], record["attempt"]) != (me, attempt):
+        raise ClaimLost(f"{document}: another worker took it over")
+    return record
+
+
+def finish(document: str, me: str, attempt: int, facts: Mapping[str, Any], usage: Usage, at: str) -> Change:
+    """Ends a claim with its outcome (`facts`: status, result and what `list` shows), adding what it cost.
+
+    A second landing of the same finish changes nothing. A superseded claim is refused with `ClaimLost`.
+    """
+
+    def change(records: Records) -> Records:
+        known = records.get(document)
+        if known and known["status"] in FINISHED and (known["owner"], known["attempt"]) == (me, attempt):
+            return {document: known}
+        record = _held(records, document, me, attempt)
+        event = _event(record, at, facts["status"], by=me, attempt=attempt, **_reasons(facts), **spent_of(usage))
+        kept = {k: v for k, v in record.items() if k not in OUTCOME}
+        return {document: {**kept, **facts, **spend(record, usage), "history": event}}
+
+    return change
+
+
+def _reasons(facts: Mapping[str, Any]) -> Record:
+    return {"reason": facts["reason"]} if facts.get("reason") else {}
+
+
+def spent_of(usage: Usage) -> Record:
+    """What a usage adds to a history event: nothing where no call was made."""
+    return {"calls": usage.calls, "cost_usd": money(usage.cost_usd)} if usage.calls else {}
+
+
+def spend(record: Record, usage: Usage) -> Record:
+    """The record's sums with `usage` added; a cost becomes null once a part of it isn't known."""
+    total = usage_of(record) + usage
+    return {
+        "calls": total.calls,
+        "input_tokens": total.input_tokens,
+        "output_tokens": total.output_tokens,
+        "cost_usd": money(total.cost_usd),
+    }
+
+
+def usage_of(record: Mapping[str, Any]) -> Usage:
+    """What a record or a result says that its calls took."""
+    cost = record.get("cost_usd", "0")
+    return Usage(
+        record.get("calls", 0),
+        record.get("input_tokens", 0),
+        record.get("output_tokens", 0),
+        None if cost is None else Decimal(cost),
+    )
+
+
+def money(amount: Decimal | None) -> str | None:
+    """Decimal text without an exponent."""
+    return None if amount is None else format(amount, "f")
+
+
+def release(claims: Iterable[tuple[str, int]], me: str, usage: Mapping[str, Usage], at: str) -> Change:
+    """Gives claims (id, attempt) back unfinished, with what they have spent; those already superseded are left alone."""
+    given = tuple(claims)
+
+    def change(records: Records) -> Records:
+        updates: dict[str, Record] = {}
+        for document, attempt in given:
+            try:
+                record = _held(records, document, me, attempt)
+            except ClaimLost:
+                continue
+            spent = usage.get(document, Usage())
+            history = _event(record, at, "released", by=me, attempt=attempt, **spent_of(spent))
+            updates[document] = _anew(record) | spend(record, spent) | {"history": history}
+        return updates
+
+    return change
+
+
+def retry(document: str, at: str) -> Change:
+    """Sends a finished document back to pending; one that had a result is read anew (`take`), not adopted from it."""
+
+    def change(records: Records) -> Records:
+        record = records.get(document)
+        if record is None:
+            raise Refused(f"{document}: no such document")
+        if record["status"] not in FINISHED:
+            raise Refused(f"{document}: it is {record['status']}, only done, review or failed can be retried")
+        take = record.get("take", 0) + (1 if record.get("result") else 0)
+        history = _event(record, at, "retried", was=record["status"])
+        return {document: _anew(record) | {"deaths": 0, "take": take, "history": history}}
+
+    return change

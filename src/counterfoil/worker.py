@@ -1,0 +1,193 @@
+"""One worker process at a manifest: its heartbeat, the claims it holds, and what it knows of the rest.
+
+It promises that no two live workers hold one document, that it knows every claim it holds (I6), that what a dead worker
+held is taken over, and that a superseded worker finishes nothing (I3). It never reads a document: see `pipeline`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from . import transitions
+from .commit import Change, Record, Records
+from .document import Usage
+from .errors import ClaimLost, CommitUncertain, Unavailable
+from .liveness import Heart, Liveness
+from .manifest import Manifest, shard_of
+
+LEASE = 30.0
+_MANY_SHARDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A document that is ours to finish, as long as nobody supersedes (owner, attempt)."""
+
+    document: str
+    attempt: int
+    record: Record
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one shard held when it was last seen: records by status, running ones by owner."""
+
+    statuses: Counter[str] = field(default_factory=Counter[str])
+    owners: Counter[str] = field(default_factory=Counter[str])
+
+    @classmethod
+    def of(cls, records: Records) -> Tally:
+        running = Counter(r["owner"] for r in records.values() if r.get("status") == "running")
+        return cls(Counter(r.get("status", "") for r in records.values()), running)
+
+
+class Worker:
+    """A worker at an open manifest; make one with `Worker.join`."""
+
+    def __init__(self, manifest: Manifest, lease: float) -> None:
+        self._manifest, self._clock, self._me = manifest, manifest.clock, manifest.writer
+        self._lease = lease
+        self._heart = Heart(manifest.store, self._me, self._clock, lease)
+        self._liveness = Liveness(manifest.store, self._clock, lease)
+        self._held: dict[str, Claim] = {}
+        self._tallies: dict[int, Tally] = {}
+        self._marks: dict[int, str] = {}
+        # Workers begin at different shards, so that they seldom meet at one.
+        self._at = shard_of(self._me, manifest.shards)
+        self.news = asyncio.Event()
+        """Set when there may be something to claim that was not there before."""
+
+    @classmethod
+    @asynccontextmanager
+    async def join(cls, manifest: Manifest, *, lease: float = LEASE) -> AsyncGenerator[Worker]:
+        """Announces this worker, keeps its heart beating, and on leaving gives back what it still holds."""
+        worker = cls(manifest, lease)
+        await asyncio.gather(worker._heart.beat(), worker._liveness.look(), worker.survey())
+        beating = asyncio.create_task(worker._beat_on(), name="heartbeat")
+        try:
+            yield worker
+        finally:
+            beating.cancel()
+            await asyncio.wait([beating])
+            await worker._leave()
+
+    async def _beat_on(self) -> None:
+        while True:
+            await self._clock.sleep(self._lease / 3)
+            with suppress(Unavailable):  # the store may come back; until then `stalled` keeps us from new calls
+                await self._heart.beat()
+                await self._liveness.look()
+
+    async def _leave(self) -> None:
+        with suppress(Unavailable, CommitUncertain):  # then others take over what we held, after the lease
+            await self.release(list(self._held.values()))
+            await self._heart.stop()
+
+    def expect(self, shard: int, documents: int) -> None:
+        """Says that `documents` are being added to a shard, so that a claim can ride in the same commit."""
+        self._tallies.setdefault(shard, Tally()).statuses["pending"] += documents
+        self.news.set()
+
+    @property
+    def statuses(self) -> Counter[str]:
+        """Records by status over the whole manifest, as last seen."""
+        return sum((tally.statuses for tally in self._tallies.values()), Counter[str]())
+
+    @property
+    def held(self) -> int:
+        return len(self._held)
+
+    async def survey(self) -> None:
+        """Looks at what others did: one LIST, and one GET of each shard that changed since."""
+        marks = await self._manifest.marks()
+        changed = [shard for shard, mark in marks.items() if self._marks.get(shard) != mark]
+        async for shard, state in self._manifest.states(changed):
+            self._tallies[shard] = Tally.of(state.records)
+        self._marks = marks
+
+    async def claim(self, most: int) -> list[Claim]:
+        """Up to `most` new claims, all of one shard; none if there is nothing to claim at the moment."""
+        for _ in range(self._manifest.shards):
+            if claims := await self._claim_in(self._at, most):
+                return claims
+            self._at = (self._at + 1) % self._manifest.shards
+        return []
+
+    async def _claim_in(self, shard: int, most: int) -> list[Claim]:
+        tally = self._tallies.get(shard)
+        if tally is None:
+            return []
+        ours = [document for document in self._held if shard_of(document, self._manifest.shards) == shard]
+        dead = await self._liveness.dead(tally.owners.keys() - {self._me})
+        if not (tally.statuses["pending"] or dead or tally.owners[self._me] > len(ours)):
+            self._forget(shard, ours)
+            return []
+        change = transitions.claim(self._me, most, dead, frozenset(ours), self._clock.stamp())
+        claimed: list[Claim] = []
+        with suppress(CommitUncertain):  # if it landed, the next claim in this shard finds those documents as ours
+            await self._commit(shard, change, partial(self._took, claimed))
+        return claimed
+
+    def _took(self, claimed: list[Claim], updates: Records) -> None:
+        """Runs when a claim has landed, also if whoever asked for it has been cancelled: no claim is orphaned."""
+        for document, record in updates.items():
+            if record["status"] == "running":
+                self._held[document] = Claim(document, record["attempt"], record)
+                claimed.append(self._held[document])
+
+    async def _commit(self, shard: int, change: Change, landed: Any = None) -> None:
+        register = self._manifest.register(shard)
+        await register.commit(change, landed)
+        if register.known is not None:
+            self._tallies[shard] = Tally.of(register.known.records)
+
+    def _forget(self, shard: int, ours: list[str]) -> None:
+        """Keeps the memory of a worker small where there are many shards."""
+        if not ours and self._manifest.shards > _MANY_SHARDS:
+            self._manifest.register(shard).forget()
+
+    async def assure(self, claim: Claim) -> None:
+        """Raises `ClaimLost` if the claim is no longer ours. Asks the store only if this process was away for long."""
+        if self._heart.stalled:
+            await self._heart.beat()
+            record = await self._manifest.get(claim.document)
+            fence = (self._me, claim.attempt)
+            if record is None or (record["status"], record["owner"], record["attempt"]) != ("running", *fence):
+                self._held.pop(claim.document, None)
+        if self._held.get(claim.document) is not claim:
+            raise ClaimLost(f"{claim.document}: another worker took it over")
+
+    async def finish(self, claim: Claim, facts: Mapping[str, Any], usage: Usage) -> None:
+        """Records the outcome, durably. Raises `ClaimLost` if another worker has taken the document over."""
+        change = transitions.finish(claim.document, self._me, claim.attempt, facts, usage, self._clock.stamp())
+        shard = shard_of(claim.document, self._manifest.shards)
+        try:
+            while True:
+                with suppress(CommitUncertain):  # a finish that landed already is no change: ask again
+                    return await self._commit(shard, change, lambda _: self._drop(claim))
+        except ClaimLost:
+            self._drop(claim)
+            raise
+
+    def _drop(self, claim: Claim) -> None:
+        if self._held.get(claim.document) is claim:
+            del self._held[claim.document]
+
+    async def release(self, claims: Iterable[Claim], usage: Mapping[str, Usage] | None = None) -> None:
+        """Gives claims back unfinished, with what was spent on them."""
+        by_shard: dict[int, list[Claim]] = {}
+        for claim in claims:
+            by_shard.setdefault(shard_of(claim.document, self._manifest.shards), []).append(claim)
+
+        async def give_back(shard: int, given: list[Claim]) -> None:
+            pairs = [(claim.document, claim.attempt) for claim in given]
+            change = transitions.release(pairs, self._me, usage or {}, self._clock.stamp())
+            await self._commit(shard, change, lambda _: [self._drop(claim) for claim in given])
+
+        await asyncio.gather(*(give_back(shard, given) for shard, given in by_shard.items()))
