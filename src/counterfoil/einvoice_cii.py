@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 
 from .einvoice_node import Node
-from .einvoice_values import amount, amount_in, day, doc_type, first_day, flag, iban, only_day
+from .einvoice_values import amount, amount_in, day, doc_type, first_day, iban, is_charge, only_day
 from .invoice import AllowanceCharge, Invoice, LineItem, TaxLine
 
 _TRADE = "SupplyChainTradeTransaction|SpecifiedSupplyChainTradeTransaction"
@@ -126,12 +126,13 @@ def _allowances_charges(settlement: Node) -> list[AllowanceCharge]:
     """Those on the whole document, and charges for carriage, which have an element of their own."""
     found = [
         AllowanceCharge(
-            charge=flag(node.first("ChargeIndicator/Indicator") or node.first("ChargeIndicator")),
+            charge=is_charge(node),
             amount=amount(node.first("ActualAmount")),
             reason=node.value("Reason"),
             tax_rate=amount(node.first(f"CategoryTradeTax/{_PERCENT}")),
         )
         for node in settlement.all("SpecifiedTradeAllowanceCharge")
+        if node.children
     ]
     carriage = [
         AllowanceCharge(
@@ -141,6 +142,7 @@ def _allowances_charges(settlement: Node) -> list[AllowanceCharge]:
             tax_rate=amount(node.first(f"AppliedTradeTax/{_PERCENT}")),
         )
         for node in settlement.all("SpecifiedLogisticsServiceCharge")
+        if node.children
     ]
     return found + carriage
 

@@ -50,9 +50,14 @@ def read_fatturapa(root: Node) -> tuple[Invoice, str]:
         buyer_name=_name(buyer),
         buyer_tax_id=_tax_id(buyer),
         purchase_order=body.value("DatiGenerali/DatiOrdineAcquisto/IdDocumento"),
+        buyer_reference=None,  # as for every None here, FatturaPA has no element for it
+        line_total=None,
+        allowance_total=None,
+        charge_total=None,
         net_total=net,
         tax_total=tax,
         gross_total=gross,
+        prepaid=_withheld(general, rows),
         rounding=amount(general.first("Arrotondamento")),
         amount_due=_due(payments, gross),
         iban=iban(row.value("IBAN") for row in payments),
@@ -78,16 +83,29 @@ def _body(root: Node) -> Node:
 
 
 def _sum(rows: Iterable[Node], name: str) -> Decimal | None:
-    found = [value for row in rows if (value := amount(row.first(name))) is not None]
+    return _total(amount(row.first(name)) for row in rows)
+
+
+def _total(values: Iterable[Decimal | None]) -> Decimal | None:
+    """The sum of what is stated; None, not zero, of nothing."""
+    found = [value for value in values if value is not None]
     return sum(found[1:], found[0]) if found else None
+
+
+def _withheld(general: Node, rows: list[Node]) -> Decimal | None:
+    """What the buyer pays to the treasury in the seller's place: withholding tax, and VAT under split payment.
+
+    Settled for the seller, so it stands where the Italian use of EN 16931 has it: gross - prepaid = due.
+    """
+    taxes = [amount(node) for node in general.all("DatiRitenuta/ImportoRitenuta")]
+    split = [amount(row.first("Imposta")) for row in rows if row.value("EsigibilitaIVA") == "S"]
+    return _total(taxes + split)
 
 
 def _due(payments: list[Node], gross: Decimal | None) -> Decimal | None:
     """What the payments add up to; where each of them is the whole total, they are ways to pay it, not parts."""
-    found = [value for row in payments if (value := amount(row.first("ImportoPagamento"))) is not None]
-    if found and all(value == gross for value in found):
-        return found[0]
-    return sum(found[1:], found[0]) if found else None
+    stated = [amount(row.first("ImportoPagamento")) for row in payments]
+    return gross if stated and all(value == gross for value in stated) else _total(stated)
 
 
 def _name(party: Node | None) -> str | None:
@@ -114,6 +132,7 @@ def _line(line: Node) -> LineItem:
         unit_price=amount(line.first("PrezzoUnitario")),
         net_amount=amount(line.first("PrezzoTotale")),
         tax_rate=amount(line.first("AliquotaIVA")),
+        status=None,
     )
 
 
@@ -127,7 +146,7 @@ def _tax_line(row: Node) -> TaxLine:
 
 
 def _allowances_charges(general: Node) -> list[AllowanceCharge]:
-    """Social security contributions, which are charged on top of the lines, and discounts or surcharges on the whole."""
+    """Social security contributions, which come on top of the lines, and discounts or surcharges on the whole."""
     funds = [
         AllowanceCharge(
             charge=True,
@@ -138,7 +157,9 @@ def _allowances_charges(general: Node) -> list[AllowanceCharge]:
         for fund in general.all("DatiCassaPrevidenziale")
     ]
     others = [
-        AllowanceCharge(charge=node.value("Tipo") == "MG", amount=amount(node.first("Importo")))
+        AllowanceCharge(
+            charge=node.value("Tipo") == "MG", amount=amount(node.first("Importo")), reason=None, tax_rate=None
+        )
         for node in general.all("ScontoMaggiorazione")
     ]
     return funds + others

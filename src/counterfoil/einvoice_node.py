@@ -20,11 +20,13 @@ from .errors import InputError
 
 MAX_TEXT = 5_000
 """Characters that are kept of the text of one element; what is longer is an attachment or no field of an invoice."""
-MAX_ELEMENTS = 1_000_000
-"""Elements of one file: an invoice of 20,000 lines, and what still fits the memory of a worker."""
+MAX_ELEMENTS = 500_000
+"""Elements of one file: an invoice of 10,000 lines, and what still fits the memory of a worker."""
+MAX_NAMESPACE = 1_000
+"""Characters of a namespace: the parser writes it out anew for every element and attribute that is in it."""
 
 _KEPT_ATTRIBUTES = frozenset(
-    {"currencyID", "schemeID", "unitCode", "versione", "http://www.w3.org/2001/XMLSchema-instance nil"}
+    {"currencyID", "format", "schemeID", "unitCode", "versione", "http://www.w3.org/2001/XMLSchema-instance nil"}
 )
 _NIL = "http://www.w3.org/2001/XMLSchema-instance nil"
 _BOMS = (
@@ -34,6 +36,12 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_CHARSETS = re.compile(
+    r"utf-?(8|16-?[lb]e|32-?[lb]e)|(us-)?ascii|iso[-_]?8859[-_]\d+|latin-?\d+|(windows|cp|ibm)-?\d+|koi8-[ru]|mac\w*"
+    r"|gb\w+|big5\w*|shift[-_]jis|euc-\w+|iso-2022-\w+|tis-620",
+    re.IGNORECASE | re.ASCII,
+)
+"""Encodings of documents. Python knows others (escapes, compression, punycode) that have no business here."""
 _DECLARED = re.compile(rb"""\s*<\?xml[^>]{0,200}?\sencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]{0,40})["']""")
 
 
@@ -89,7 +97,7 @@ class Node:
 
     def all(self, path: str) -> list[Node]:
         """Every element at `path`, in the order of the document."""
-        found = [self]
+        found: list[Node] = [self]
         for names in _steps(path):
             found = [child for node in found for child in node.children or () if child.name in names]
         return found
@@ -109,14 +117,15 @@ def read_tree(data: bytes, limits: Limits) -> Node:
     if len(data) > limits.max_xml_bytes:
         raise InputError(f"the XML has {len(data)} bytes, more than the {limits.max_xml_bytes} allowed")
     builder = _Builder(limits.max_xml_depth)
-    parser = expat.ParserCreate(namespace_separator=" ")
+    parser = expat.ParserCreate("utf-8", namespace_separator=" ")
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = _refuse_doctype
+    parser.StartNamespaceDeclHandler = _refuse_long_namespace
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.characters
     try:
-        parser.Parse(_decoded(data), True)
+        parser.Parse(_as_utf8(data), True)
     except expat.ExpatError as error:
         reason = expat.ErrorString(error.code) or "unknown"
         raise InputError(f"not well-formed XML at line {error.lineno}: {reason}") from error
@@ -133,6 +142,7 @@ class _Builder:
         self._open: list[Node] = []
         self._max_depth = max_depth
         self._elements = 0
+        self._names: dict[str, tuple[str, str]] = {}
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self._elements += 1
@@ -140,9 +150,11 @@ class _Builder:
             raise InputError(f"the XML is nested deeper than the {self._max_depth} levels allowed")
         if self._elements > MAX_ELEMENTS:
             raise InputError(f"the XML has more than the {MAX_ELEMENTS} elements allowed")
-        namespace, _, name = tag.rpartition(" ")
+        if tag not in self._names:
+            namespace, _, name = tag.rpartition(" ")
+            self._names[tag] = (name, namespace)
         kept = {key: attributes[key] for key in _KEPT_ATTRIBUTES & attributes.keys()} if attributes else None
-        node = Node(name, namespace, kept or None)
+        node = Node(*self._names[tag], kept or None)
         if self._open:
             self._open[-1].add(node)
         else:
@@ -160,16 +172,22 @@ def _refuse_doctype(*_: object) -> None:
     raise InputError("XML declares a DOCTYPE; entities are refused")
 
 
-def _decoded(data: bytes) -> str:
-    """The characters, by byte order mark, else by declaration, else UTF-8; without what may precede a declaration."""
+def _refuse_long_namespace(_prefix: str | None, uri: str | None) -> None:
+    if uri and len(uri) > MAX_NAMESPACE:
+        raise InputError(f"the XML has a namespace of {len(uri)} characters, more than the {MAX_NAMESPACE} allowed")
+
+
+def _as_utf8(data: bytes) -> bytes:
+    """`data` by its byte order mark, else its declaration, else UTF-8; without what may not precede a declaration."""
     encoding, skip = _encoding(data)
+    if not _CHARSETS.fullmatch(encoding):
+        raise InputError(f"the XML declares the encoding {encoding!r}, which is not known")
     try:
-        text = data[skip:].decode(encoding)
+        return data[skip:].decode(encoding).lstrip("\ufeff \t\r\n").encode()
     except LookupError as error:
         raise InputError(f"the XML declares the encoding {encoding!r}, which is not known") from error
     except UnicodeError as error:
-        raise InputError(f"the XML is not valid {encoding}: {error}") from error
-    return text.lstrip("\ufeff \t\r\n")
+        raise InputError(f"not well-formed XML: its bytes are not {encoding}") from error
 
 
 def _encoding(data: bytes) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from .einvoice_node import Node
-from .einvoice_values import amount, amount_in, day, doc_type, first_day, flag, iban, only_day
+from .einvoice_values import amount, amount_in, day, doc_type, first_day, iban, is_charge, is_in, only_day
 from .invoice import AllowanceCharge, Invoice, LineItem, TaxLine
 
 _NAMESPACE = "urn:oasis:names:specification:ubl:schema:xsd:"
@@ -46,7 +46,7 @@ def read_ubl(root: Node) -> tuple[Invoice, str]:
         payment_reference=root.value("PaymentMeans/PaymentID"),
         line_items=[item for line in root.all("InvoiceLine|CreditNoteLine") for item in _lines(line)],
         tax_lines=tax_lines,
-        allowances_charges=[_allowance_charge(node) for node in root.all("AllowanceCharge")],
+        allowances_charges=[_allowance_charge(node) for node in root.all("AllowanceCharge") if node.children],
         **totals,
     )
     return invoice, root.value("CustomizationID") or "UBL 2.1"
@@ -72,15 +72,11 @@ def _taxes(root: Node, currency: str | None) -> tuple[Decimal | None, list[TaxLi
     EN 16931 has one TaxTotal with a breakdown, and a bare one in the currency of the accounts. Plain UBL has one for
     each kind of tax: they add up.
     """
-    ours = [
-        node
-        for node in root.all("TaxTotal")
-        if any(currency is None or a.attribute("currencyID") in (None, currency) for a in node.all("TaxAmount"))
-    ]
+    ours = [node for node in root.all("TaxTotal") if any(is_in(total, currency) for total in node.all("TaxAmount"))]
     told = [node for node in ours if node.first("TaxSubtotal")] or ours[:1]
     amounts = [found for node in told if (found := amount(node.first("TaxAmount"))) is not None]
-    lines = [_tax_line(row) for node in told for row in node.all("TaxSubtotal")]
-    return (sum(amounts[1:], amounts[0]) if amounts else None), lines
+    total = sum(amounts[1:], amounts[0]) if amounts else amount_in(root.all("TaxTotal/TaxAmount"), currency)
+    return total, [_tax_line(row) for node in told for row in node.all("TaxSubtotal")]
 
 
 def _tax_line(row: Node) -> TaxLine:
@@ -94,7 +90,7 @@ def _tax_line(row: Node) -> TaxLine:
 
 def _allowance_charge(node: Node) -> AllowanceCharge:
     return AllowanceCharge(
-        charge=flag(node.first("ChargeIndicator")),
+        charge=is_charge(node),
         amount=amount(node.first("Amount")),
         reason=node.value("AllowanceChargeReason"),
         tax_rate=amount(node.first("TaxCategory/Percent")),
@@ -136,6 +132,7 @@ def _lines(line: Node) -> list[LineItem]:
         unit_price=amount(line.first("Price/PriceAmount")),
         net_amount=amount(line.first("LineExtensionAmount")),
         tax_rate=amount(line.first("Item/ClassifiedTaxCategory/Percent")),
+        status=None,
     )
     parts = line.all("SubInvoiceLine|SubCreditNoteLine")
     if not parts:

@@ -20,6 +20,7 @@ _ISO_DAY = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?(?:Z|[+-]\d{2}:\d{2})?", re.ASCII
 )
 _COMPACT_DAY = re.compile(r"(\d{4})(\d{2})(\d{2})(?:\d{4}|\d{6})?", re.ASCII)
+_NO_DAY = frozenset({"609", "610", "616"})
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{8,30}", re.ASCII | re.IGNORECASE)
 
 # UNTDID 1001, as EN 16931 lists it, with the additions of the French reform.
@@ -45,7 +46,7 @@ def amount_in(nodes: Iterable[Node], currency: str | None) -> Decimal | None:
     """
     stated = [node for node in nodes if node.text]
     for node in stated:
-        if currency is None or node.attribute("currencyID") in (None, currency):
+        if is_in(node, currency):
             return amount(node)
     if not stated:
         return None
@@ -53,10 +54,18 @@ def amount_in(nodes: Iterable[Node], currency: str | None) -> Decimal | None:
     raise InputError(f"{other.name} is in {other.attribute('currencyID')}, but the invoice is in {currency}")
 
 
+def is_in(node: Node, currency: str | None) -> bool:
+    """Whether an amount is in `currency`, as far as both say."""
+    return currency is None or (node.attribute("currencyID") or currency).upper() == currency.upper()
+
+
 def day(node: Node | None) -> date | None:
-    """A date: YYYY-MM-DD with or without a time, or YYYYMMDD with or without one (formats 102, 203 and 204)."""
+    """A date: YYYY-MM-DD with or without a time, or YYYYMMDD with or without one (formats 102, 203 and 204).
+
+    A week or a month (formats 609, 610, 616) is no day: None.
+    """
     text = node.text if node else None
-    if node is None or text is None:
+    if node is None or text is None or node.attribute("format") in _NO_DAY:
         return None
     match = _ISO_DAY.fullmatch(text) or _COMPACT_DAY.fullmatch(text)
     if match:
@@ -78,14 +87,14 @@ def only_day(nodes: Iterable[Node]) -> date | None:
     return days.pop() if len(days) == 1 else None
 
 
-def flag(node: Node | None) -> bool:
-    """An indicator, false or true. Whether an amount adds or deducts hangs on it, so a missing one is an error."""
-    text = (node.text if node else None) or ""
-    if text.lower() in ("true", "1"):
-        return True
-    if text.lower() in ("false", "0"):
-        return False
-    raise InputError(f"ChargeIndicator is neither true nor false: {_shown(text)}")
+def is_charge(node: Node) -> bool:
+    """Whether `node` adds (or deducts, an allowance). The total hangs on it, so one that does not say is an error."""
+    text = node.value("ChargeIndicator/Indicator") or node.value("ChargeIndicator")
+    if text is None:
+        raise InputError(f"{node.name} has no ChargeIndicator: it could be an allowance or a charge")
+    if text.lower() not in ("true", "1", "false", "0"):
+        raise InputError(f"ChargeIndicator is neither true nor false: {_shown(text)}")
+    return text.lower() in ("true", "1")
 
 
 def iban(texts: Iterable[str | None]) -> str | None:
