@@ -1,0 +1,140 @@
+"""One document's text becomes an invoice by asking a model, as often as that takes and no more often.
+
+It promises that the model's answer fits `Invoice` or is sent back with the error a bounded number of times, that no
+cent is lost on the way (amounts go from JSON text to `Decimal`), and that whatever was used is told, in failure too.
+It never holds a slot of the `Pace` while it backs off, and never judges what the invoice says (see `checks`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random as chance
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from .document import Usage
+from .errors import InputError, RateLimited, SetupError, Unavailable
+from .invoice import Invoice
+from .model import Answer, Model, Request, Turn, Unreachable
+from .model_answer import MisfitError, invoice_schema, parse_invoice
+from .pace import LONGEST_HOLD, Pace
+from .prices import cost_usd
+from .prompt import PROMPT_VERSION, opening, repair
+
+__all__ = ["PROMPT_VERSION", "extract_with_model", "usage_of"]
+
+BACK_OFF_BASE = 1.0
+BACK_OFF_CAP = 60.0
+"""Seconds. After failure n (from 0) the wait is a random time up to base x 2^n, at most the cap: full jitter."""
+
+MAY_HAVE_REACHED_IT = (Unavailable, SetupError, InputError, asyncio.CancelledError)
+"""What a call ends with that a server may have seen. Errors of other kinds come from before it."""
+
+
+async def extract_with_model(
+    text: str,
+    file_name: str,
+    model: Model,
+    pace: Pace,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    random: Callable[[], float] = chance.random,
+    max_attempts: int = 6,
+    max_repairs: int = 2,
+    on_call: Callable[[], None] | None = None,
+    deadline: float = 120.0,
+) -> tuple[Invoice, Usage]:
+    """The invoice that the model reads in `text`, and what the calls took.
+
+    `max_attempts` bounds the calls for one answer, `max_repairs` the answers that are sent back; a call is given up
+    after `deadline` seconds, and counts as one that may have been paid. `on_call` is told of each call as it starts.
+    Raises `Unavailable` after the last attempt, `SetupError` at once, `InputError` where the model declines, the
+    document is too long, or no answer fits. Whatever is raised, a cancellation too, bears the `Usage` until then as its
+    attribute `usage`; there, calls without an answer count as calls, and as costing nothing that is known.
+    """
+    caller = _Caller(model, pace, sleep, random, max_attempts, on_call, deadline)
+    try:
+        invoice = await _converse(caller, opening(text, file_name), max_repairs)
+    except BaseException as error:
+        error.__dict__["usage"] = caller.usage
+        raise
+    return invoice, caller.usage
+
+
+async def _converse(caller: _Caller, turns: tuple[Turn, ...], max_repairs: int) -> Invoice:
+    asked = turns
+    problem = ""
+    for _ in range(max_repairs + 1):
+        answer = await caller.ask(asked)
+        if answer.finish == "refused":
+            raise InputError(
+                f"{caller.model.name} declined to read the document: {(answer.refusal or 'filtered')[:200]}"
+            )
+        try:
+            return parse_invoice(answer.text, cut_off=answer.finish == "length")
+        except MisfitError as misfit:
+            problem = str(misfit)
+            # Only the last answer is shown again: one that needs two repairs must not cost the sum of all before.
+            asked = (*turns, *repair(answer.text, problem))
+    raise InputError(f"the model's answer did not fit the schema after {max_repairs + 1} answers: {problem}")
+
+
+@dataclass(slots=True)
+class _Caller:
+    """Makes the calls of one document, again where that may help, and adds up what they took."""
+
+    model: Model
+    pace: Pace
+    sleep: Callable[[float], Awaitable[None]]
+    random: Callable[[], float]
+    max_attempts: int
+    on_call: Callable[[], None] | None
+    deadline: float
+    usage: Usage = field(default_factory=Usage)
+
+    async def ask(self, turns: tuple[Turn, ...]) -> Answer:
+        request = Request(turns, invoice_schema(), "invoice")
+        failures = 0
+        while True:
+            try:
+                return await self._call(request)
+            except Unavailable as error:
+                wait = self._back_off(failures, error)
+                failures += 1
+                if failures >= self.max_attempts:
+                    raise
+            await self.sleep(wait)
+
+    def _back_off(self, failures: int, error: Unavailable) -> float:
+        wait = self.random() * min(BACK_OFF_CAP, BACK_OFF_BASE * 2 ** min(failures, 16))
+        if not isinstance(error, RateLimited):
+            return wait
+        self.pace.limited(error.retry_after)
+        return max(wait, min(error.retry_after or 0.0, LONGEST_HOLD))
+
+    async def _call(self, request: Request) -> Answer:
+        async with self.pace.slot():
+            if self.on_call:
+                self.on_call()
+            try:
+                answer = await self._within_deadline(request)
+            except MAY_HAVE_REACHED_IT as error:
+                self.usage += Usage(calls=not isinstance(error, Unreachable))
+                raise
+        self.usage += usage_of(answer, self.model.name)
+        return answer
+
+    async def _within_deadline(self, request: Request) -> Answer:
+        try:
+            async with asyncio.timeout(self.deadline):
+                return await self.model.complete(request)
+        except TimeoutError as exc:
+            raise Unavailable(f"{self.model.name} did not answer within {self.deadline:g} s") from exc
+
+
+def usage_of(answer: Answer, model: str) -> Usage:
+    """What one answered call of `model` (`PROVIDER:NAME`) took."""
+    taken = answer.input_tokens + answer.output_tokens
+    # A server that sends no counts didn't work for nothing: what it cost is unknown then, not 0.
+    cost = cost_usd(model, answer.input_tokens, answer.output_tokens, answer.cached_tokens) if taken else None
+    return Usage(1, answer.input_tokens, answer.output_tokens, cost)

@@ -1,0 +1,126 @@
+"""What a model is to Counterfoil: one method that turns a conversation into an answer, or raises a typed error.
+
+It promises that a provider's library is imported only when that provider is opened, and that a call is made only by
+`complete`. It never retries, never paces, and never reads an answer: `extract_with_model` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from .errors import CounterfoilError, SetupError, Unavailable
+
+PROVIDERS = ("openai",)
+
+
+class Unreachable(Unavailable):
+    """No connection to the model's server could be made, so the request was certainly not sent and cost nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A conversation to continue with one JSON object. `schema` is JSON Schema in strict form (see `strict_schema`)."""
+
+    turns: tuple[Turn, ...]
+    schema: Mapping[str, Any]
+    schema_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model said and what it took. Token counts are the server's own; all are 0 where it sent none.
+
+    `cached_tokens` are those of `input_tokens` that the provider had cached. `finish` is `length` for a text that was
+    cut off, and `refused` where the model or a filter declined, with `refusal` in words if there were any.
+    """
+
+    text: str
+    input_tokens: int
+    output_tokens: int
+    model: str
+    finish: Literal["stop", "length", "refused"] = "stop"
+    refusal: str | None = None
+    cached_tokens: int = 0
+
+
+class Model(Protocol):
+    """A model that answers. Safe to call from many tasks at once; cancelling a call abandons it."""
+
+    @property
+    def name(self) -> str:
+        """Provider and model as `open_model` takes them, e.g. `openai:gpt-4.1-mini`."""
+        ...
+
+    async def complete(self, request: Request) -> Answer:
+        """Makes one call and returns its answer, whatever it says.
+
+        Raises `RateLimited` and `Unavailable` where the same call may succeed later (`Unreachable` if it was not even
+        sent), `SetupError` where no call can succeed, `InputError` where this conversation can't.
+        """
+        ...
+
+
+def open_model(spec: str, *, concurrency: int, environ: Mapping[str, str]) -> AbstractAsyncContextManager[Model]:
+    """A model by `PROVIDER:NAME`, to be entered with `async with`. `concurrency` is the most calls in flight at once.
+
+    Addresses and keys come from `environ`: OPENAI_BASE_URL and OPENAI_API_KEY for `openai`. Raises `SetupError` at once
+    for a provider that isn't known, a name or key that is missing, or an address that is none.
+    """
+    provider, _, name = spec.partition(":")
+    if provider not in PROVIDERS or not name.strip():
+        known = ", ".join(f"{known}:NAME" for known in PROVIDERS)
+        raise SetupError(f"no such model: {spec!r}; give one of {known}")
+    from .model_openai import open_openai
+
+    return open_openai(name.strip(), concurrency=concurrency, environ=environ)
+
+
+class ScriptedModel:
+    """A model that says what a script tells it to, for tests and simulations. It uses no network and no key.
+
+    `script` is given each request and returns a text, an `Answer`, or an error to raise. `latency` in seconds is spent
+    in `sleep`. `calls`, `in_flight` and `most_in_flight` count; a text's tokens are a quarter of its characters.
+    """
+
+    def __init__(
+        self,
+        script: Callable[[Request], str | Answer | CounterfoilError],
+        *,
+        name: str = "scripted:model",
+        latency: float = 0.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.name = name
+        self.calls = self.in_flight = self.most_in_flight = 0
+        self._script = script
+        self._latency = latency
+        self._sleep = sleep
+
+    async def complete(self, request: Request) -> Answer:
+        self.calls += 1
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await self._sleep(self._latency)
+            outcome = self._script(request)
+        finally:
+            self.in_flight -= 1
+        if isinstance(outcome, CounterfoilError):
+            raise outcome
+        return outcome if isinstance(outcome, Answer) else self._answer(request, outcome)
+
+    def _answer(self, request: Request, text: str) -> Answer:
+        said = sum(len(turn.content) for turn in request.turns)
+        return Answer(text, input_tokens=said // 4, output_tokens=len(text) // 4, model=self.name)

@@ -1,0 +1,137 @@
+"""The form of a model's answer, made from `Invoice` alone: the JSON Schema asked for, and the check of what came.
+
+It promises that amounts keep every digit, and that what does not fit is a `MisfitError` whose message can be sent back.
+It never fills in, rounds or guesses a value.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from typing import Any, NoReturn, cast
+
+from pydantic import ValidationError
+
+from .invoice import Invoice
+
+EXPECTED = ("invoice_number", "issue_date", "currency", "seller_name", "gross_total")
+"""Keys that an answer has even where they are null. One without them is no reading of a document, such as `{}`."""
+WIDEST_NUMBER = 40
+"""Characters, and powers of ten. No amount is wider, and one like 1e999999 would be a megabyte of digits."""
+ERRORS_TOLD = 8
+
+_KEPT = ("description", "enum")
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class MisfitError(ValueError):
+    """An answer that does not fit the schema; the message says why, for the model to read."""
+
+
+@cache
+def invoice_schema() -> Mapping[str, Any]:
+    """`Invoice` as a strict-mode JSON Schema."""
+    return strict_schema(Invoice.model_json_schema())
+
+
+def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A pydantic schema in the form that OpenAI's strict mode takes, and that grammar-driven servers take too.
+
+    Every property required, no others allowed, references written out, unions as lists of types, numbers rather than
+    numbers or strings, and no keyword but these. The models may nest but not recur.
+    """
+    return _strict(schema, cast("Mapping[str, Any]", schema.get("$defs", {})))
+
+
+def _strict(node: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
+    if "$ref" in node:
+        # What the field says of itself stands before what its model says.
+        node = {**models[node["$ref"].removeprefix("#/$defs/")], **node}
+    strict: dict[str, Any] = {"type": _types(node)}
+    strict |= {keyword: node[keyword] for keyword in _KEPT if keyword in node}
+    if "items" in node:
+        strict["items"] = _strict(node["items"], models)
+    if "properties" in node:
+        strict["properties"] = {name: _strict(part, models) for name, part in node["properties"].items()}
+        strict["required"] = list(strict["properties"])
+        strict["additionalProperties"] = False
+    return strict
+
+
+def _types(node: Mapping[str, Any]) -> str | list[str]:
+    if "anyOf" not in node:
+        return node["type"]
+    types = [option["type"] for option in node["anyOf"]]
+    return [kind for kind in types if kind != "string"] if "number" in types else types
+
+
+def parse_invoice(text: str, *, cut_off: bool = False) -> Invoice:
+    """The invoice in an answer. A fence or words around the JSON object are forgiven; else `MisfitError`."""
+    data = _object(text, cut_off)
+    missing = [name for name in EXPECTED if name not in data]
+    if missing:
+        raise MisfitError(f"keys are missing: {', '.join(missing)} (null where the document does not say)")
+    _check_dates(data)
+    try:
+        return Invoice.model_validate({name: value for name, value in data.items() if value is not None})
+    except ValidationError as exc:
+        raise MisfitError(_told(exc)) from exc
+
+
+def _object(text: str, cut_off: bool) -> Mapping[str, Any]:
+    try:
+        data = _json(text)
+    except (ValueError, RecursionError):
+        data = _inner_object(text, cut_off)
+    if not isinstance(data, dict):
+        raise MisfitError("the answer is not a JSON object")
+    return cast("Mapping[str, Any]", data)
+
+
+def _inner_object(text: str, cut_off: bool) -> Any:
+    """What stands between the outermost braces: models wrap an object in a markdown fence or a sentence."""
+    try:
+        return _json(text[text.find("{") : text.rfind("}") + 1])
+    except (ValueError, RecursionError) as exc:
+        why = "it was cut off, so answer more briefly" if cut_off else str(exc)[:200]
+        raise MisfitError(f"the answer is not valid JSON: {why}") from exc
+
+
+def _json(text: str) -> Any:
+    return json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_no_number)
+
+
+def _number(digits: str) -> Decimal:
+    try:
+        number = Decimal(digits)
+    except InvalidOperation:
+        _no_number(digits)
+    if len(digits) > WIDEST_NUMBER or abs(number.adjusted()) > WIDEST_NUMBER:
+        _no_number(digits)
+    return number
+
+
+def _no_number(digits: str) -> NoReturn:
+    raise ValueError(f"{digits[:WIDEST_NUMBER]} is not an amount")
+
+
+@cache
+def _date_fields() -> tuple[str, ...]:
+    fields = cast("Mapping[str, Mapping[str, Any]]", Invoice.model_json_schema()["properties"])
+    return tuple(n for n, f in fields.items() if any(o.get("format") == "date" for o in f.get("anyOf", ())))
+
+
+def _check_dates(data: Mapping[str, Any]) -> None:
+    # pydantic would read a bare number as seconds since 1970, and make a date of 20240105 that no page ever said.
+    for name in _date_fields():
+        value = data.get(name)
+        if value not in (None, "") and not (isinstance(value, str) and _ISO_DAY.fullmatch(value)):
+            raise MisfitError(f"{name}: must be a string YYYY-MM-DD or null")
+
+
+def _told(exc: ValidationError) -> str:
+    errors = exc.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in errors[:ERRORS_TOLD])

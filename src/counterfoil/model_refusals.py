@@ -1,0 +1,137 @@
+"""What a refusal of an OpenAI-compatible server means: which of our errors it is, told by status, code and words.
+
+Set-up errors stop the run, input errors fail one document, the rest may be tried again. It quotes servers briefly, and
+never a key. It never uses the network.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal, cast
+
+from .errors import CounterfoilError, InputError, RateLimited, SetupError, Unavailable
+
+Feature = Literal["json_schema", "json_object", "temperature"]
+FEATURES: frozenset[Feature] = frozenset({"json_schema", "json_object", "temperature"})
+
+QUOTED_CHARACTERS = 200
+WEIGHED_CHARACTERS = 4000
+SHORTEST_KEY = 6
+"""A shorter key is a placeholder for a server that wants none; hiding it would only garble messages."""
+
+_NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "access_terminated"}
+_NO_SUCH_SETUP = {"invalid_api_key", "model_not_found", "invalid_model", "unsupported_country_region_territory"}
+_TOO_LONG = {"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"}
+_DECLINED = {"content_policy_violation", "content_filter"}
+# "Request too large" comes as a 429, yet asking again can't help: one document is over the whole minute's tokens.
+_TOO_LONG_WORDS = re.compile(
+    r"request too large|context[ _](length|window|size)|maximum context|too many (input )?tokens|prompt is too long",
+    re.I,
+)
+_FORMAT_WORDS = re.compile(r"response_?format|json_?schema|structured outputs?|guided_json|json_object", re.I)
+_KEY_LIKE = re.compile(r"\b(sk|pk|key)-[\w*.-]+")
+
+
+def brief(text: str, key: str) -> str:
+    """A foreign text as one short line, without the key or anything that looks like one."""
+    line = " ".join(_without_keys(text, key).split())
+    return line if len(line) <= QUOTED_CHARACTERS else line[: QUOTED_CHARACTERS - 1] + "…"
+
+
+def _without_keys(text: str, key: str) -> str:
+    hidden = text.replace(key, "(key)") if len(key) >= SHORTEST_KEY else text
+    return _KEY_LIKE.sub("(key)", hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A reply that is no answer. `codes` are the server's for it, `words` what it says, `quote` the same briefly."""
+
+    status: int
+    codes: frozenset[str]
+    words: str
+    quote: str
+    retry_after: float | None
+
+    @classmethod
+    def of(cls, status: int, headers: Mapping[str, str], body: bytes, reply: Mapping[str, Any], key: str) -> Refusal:
+        """`reply` is the body as JSON, empty where it is none. Nothing is assumed of either."""
+        error = reply.get("error")
+        details = cast("Mapping[str, Any]", error) if isinstance(error, dict) else reply
+        codes = frozenset(str(details[name]) for name in ("code", "type") if details.get(name))
+        words = next(_messages(error, details), None) or body[:WEIGHED_CHARACTERS].decode("utf-8", "replace")
+        if status == 200:  # some gateways answer so and say the true status in the body
+            code = details.get("code")
+            status = code if isinstance(code, int) and 400 <= code <= 599 else 502
+            words = words if error else f"no chat completion in the reply: {words}"
+        return cls(status, codes, words[:WEIGHED_CHARACTERS], brief(words, key), retry_after_seconds(headers))
+
+    def refused_feature(self, offered: Set[Feature]) -> Feature | None:
+        """Which of the features that the request offered the server says it doesn't have."""
+        if self.status not in (400, 422, 501):
+            return None
+        if "temperature" in offered and "temperature" in self.words.lower():
+            return "temperature"
+        formats: tuple[Feature, ...] = ("json_schema", "json_object")
+        return next((f for f in formats if f in offered and _FORMAT_WORDS.search(self.words)), None)
+
+    def error(self, where: str) -> CounterfoilError:
+        """The error to raise; `where` names server and model."""
+        said = f"(status {self.status}): {self.quote}"
+        return self._terminal(where, said) or self._transient(where, said)
+
+    def _terminal(self, where: str, said: str) -> CounterfoilError | None:
+        if self.codes & _NO_MONEY or self.status == 402:
+            return SetupError(f"the account at {where} has no quota left {said}")
+        if self.codes & _TOO_LONG or self.status == 413 or _TOO_LONG_WORDS.search(self.words):
+            return InputError(f"the document is too long for {where} {said}")
+        if self.codes & _DECLINED:
+            return InputError(f"{where} declined the document's content {said}")
+        if self.codes & _NO_SUCH_SETUP or self.status in (401, 403, 404, 405):
+            return SetupError(f"{where} refused {said}; check the model's name, OPENAI_API_KEY and OPENAI_BASE_URL")
+        if 300 <= self.status < 400:
+            return SetupError(
+                f"{where} redirects elsewhere (status {self.status}); set OPENAI_BASE_URL to the new address"
+            )
+        return None
+
+    def _transient(self, where: str, said: str) -> CounterfoilError:
+        # A 503 with Retry-After is the plain HTTP way to say "slow down".
+        if self.status in (429, 529) or (self.status == 503 and self.retry_after is not None):
+            return RateLimited(f"{where} asks us to slow down {said}", self.retry_after)
+        if self.status in (408, 409, 425) or not 400 <= self.status < 500:
+            return Unavailable(f"{where} could not answer {said}")
+        # What is wrong with a request that others like it are not refused for is its document.
+        return InputError(f"{where} can't take this document {said}")
+
+
+def _messages(error: Any, details: Mapping[str, Any]) -> Iterator[str]:
+    for value in (error, details.get("message"), details.get("detail")):
+        if isinstance(value, str) and value.strip():
+            yield value
+
+
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """What `Retry-After` asks for, in seconds, whether it is written as such or as a date; None if it says nothing."""
+    value = headers.get("Retry-After", "").strip()
+    try:
+        seconds = max(_epoch(value) - _now_of(headers), 0.0) if value.endswith("GMT") else float(value)
+    except (ValueError, TypeError):
+        return None
+    return seconds if 0 <= seconds < float("inf") else None
+
+
+def _now_of(headers: Mapping[str, str]) -> float:
+    # The server's own clock, where it says it: ours may be off by more than the wait.
+    date = headers.get("Date")
+    return _epoch(date) if date else time.time()
+
+
+def _epoch(date: str) -> float:
+    moment = parsedate_to_datetime(date)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
