@@ -17,10 +17,10 @@ from .einvoice_ubl import is_ubl, read_ubl
 from .errors import InputError
 from .invoice import Invoice
 
-_NAME = re.compile(
-    r"(?:.*[^a-z])?(?:factur-?x|zugferd|xrechnung|ubl|cii|cross-?industry-?invoice|fatturapa|e-?invoice)(?:[^a-z].*)?",
-    re.DOTALL,
+_INVOICES = re.compile(
+    r"(?<![a-z])(?:factur-?x|zugferd|xrechnung|ubl|cii|cross-?industry-?invoice|fatturapa|e-?invoice)(?![a-z])"
 )
+_ORDERS = re.compile(r"(?<![a-z])orders?(?![a-z])")
 
 
 def parse_einvoice(data: bytes, limits: Limits) -> tuple[Invoice, str]:
@@ -46,5 +46,5 @@ def is_einvoice_name(name: str) -> bool:
     An order (order-x.xml) is not an invoice.
     """
     base = name.replace("\\", "/").rpartition("/")[2].strip().lower()
-    stem, dot, extension = base.rpartition(".")
-    return bool(dot) and extension == "xml" and "order" not in stem and _NAME.fullmatch(stem) is not None
+    stem = base.removesuffix(".xml")
+    return stem != base and bool(_INVOICES.search(stem)) and not _ORDERS.search(stem)

@@ -24,7 +24,6 @@ _LINE_DELIVERY = "SpecifiedLineTradeDelivery|SpecifiedSupplyChainTradeDelivery"
 _LINE_SETTLEMENT = "SpecifiedLineTradeSettlement|SpecifiedSupplyChainTradeSettlement"
 _LINE_TOTALS = "SpecifiedTradeSettlementLineMonetarySummation|SpecifiedTradeSettlementMonetarySummation"
 _PERCENT = "RateApplicablePercent|ApplicablePercent"
-_DATE = "DateTimeString|DateTime|Date"
 _ROOTS = {
     "CrossIndustryInvoice": "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:",
     "CrossIndustryDocument": "urn:ferd:CrossIndustryDocument:invoice:",
@@ -48,11 +47,9 @@ def read_cii(root: Node) -> tuple[Invoice, str]:
     invoice = Invoice(
         doc_type=doc_type(document.value("TypeCode"), totals["gross_total"]),
         invoice_number=document.value("ID"),
-        issue_date=day(document.first(f"IssueDateTime/{_DATE}")),
+        issue_date=day(document.first("IssueDateTime")),
         due_date=_due_date(settlement),
-        delivery_date=only_day(
-            trade.all(f"{_DELIVERY}/ActualDeliverySupplyChainEvent/OccurrenceDateTime/{_DATE}"),
-        ),
+        delivery_date=only_day(trade.all(f"{_DELIVERY}/ActualDeliverySupplyChainEvent/OccurrenceDateTime")),
         currency=currency,
         seller_name=_name(agreement.first("SellerTradeParty")),
         seller_tax_id=_tax_id(agreement.first("SellerTradeParty")),
@@ -97,7 +94,7 @@ def _due_date(settlement: Node) -> date | None:
     """The first date of the net payment: a date that only a cash discount hangs on is not it."""
     terms = settlement.all("SpecifiedTradePaymentTerms")
     net = [term for term in terms if not term.first("ApplicableTradePaymentDiscountTerms")] or terms
-    return first_day(node for term in net for node in term.all(f"DueDateDateTime/{_DATE}"))
+    return first_day(node for term in net for node in term.all("DueDateDateTime"))
 
 
 def _name(party: Node | None) -> str | None:

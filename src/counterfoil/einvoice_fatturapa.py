@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from .einvoice_node import Node
-from .einvoice_values import amount, day, first_day, iban, only_day
+from .einvoice_values import amount, day, first_day, iban, only_day, total
 from .errors import InputError
 from .invoice import AllowanceCharge, Invoice, LineItem, TaxLine
 
@@ -37,7 +37,7 @@ def read_fatturapa(root: Node) -> tuple[Invoice, str]:
     tax = _sum(rows, "Imposta")
     gross = amount(general.first("ImportoTotaleDocumento"))
     if gross is None and not general.first("ScontoMaggiorazione|Arrotondamento"):
-        gross = net + tax if net is not None and tax is not None else None
+        gross = total((net, tax)) if net is not None and tax is not None else None
     invoice = Invoice(
         doc_type="credit_note" if general.value("TipoDocumento") in _CREDIT_NOTES else "invoice",
         invoice_number=general.value("Numero"),
@@ -83,13 +83,7 @@ def _body(root: Node) -> Node:
 
 
 def _sum(rows: Iterable[Node], name: str) -> Decimal | None:
-    return _total(amount(row.first(name)) for row in rows)
-
-
-def _total(values: Iterable[Decimal | None]) -> Decimal | None:
-    """The sum of what is stated; None, not zero, of nothing."""
-    found = [value for value in values if value is not None]
-    return sum(found[1:], found[0]) if found else None
+    return total(amount(row.first(name)) for row in rows)
 
 
 def _withheld(general: Node, rows: list[Node]) -> Decimal | None:
@@ -99,13 +93,13 @@ def _withheld(general: Node, rows: list[Node]) -> Decimal | None:
     """
     taxes = [amount(node) for node in general.all("DatiRitenuta/ImportoRitenuta")]
     split = [amount(row.first("Imposta")) for row in rows if row.value("EsigibilitaIVA") == "S"]
-    return _total(taxes + split)
+    return total(taxes + split)
 
 
 def _due(payments: list[Node], gross: Decimal | None) -> Decimal | None:
     """What the payments add up to; where each of them is the whole total, they are ways to pay it, not parts."""
     stated = [amount(row.first("ImportoPagamento")) for row in payments]
-    return gross if stated and all(value == gross for value in stated) else _total(stated)
+    return gross if stated and all(value == gross for value in stated) else total(stated)
 
 
 def _name(party: Node | None) -> str | None:

@@ -42,6 +42,7 @@ _CHARSETS = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 """Encodings of documents. Python knows others (escapes, compression, punycode) that have no business here."""
+_WIDE = re.compile(r"utf-?(16|32)(-?[lb]e)?|(iso-10646-)?ucs-?[24]", re.IGNORECASE)
 _DECLARED = re.compile(rb"""\s*<\?xml[^>]{0,200}?\sencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]{0,40})["']""")
 
 
@@ -201,5 +202,4 @@ def _encoding(data: bytes) -> tuple[str, int]:
     declared = _DECLARED.match(data)
     name = declared[1].decode("ascii") if declared else "utf-8"
     # A declaration that reads as ASCII can't be in UTF-16: a text that was re-encoded and kept its old declaration.
-    wide = name.lower().startswith(("utf-16", "utf16", "utf-32", "utf32", "ucs", "unicode", "iso-10646"))
-    return ("utf-8" if wide else name), 0
+    return ("utf-8" if _WIDE.fullmatch(name) else name), 0

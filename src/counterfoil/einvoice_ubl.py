@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from .einvoice_node import Node
-from .einvoice_values import amount, amount_in, day, doc_type, first_day, iban, is_charge, is_in, only_day
+from .einvoice_values import amount, amount_in, day, doc_type, first_day, iban, is_charge, is_in, only_day, total
 from .invoice import AllowanceCharge, Invoice, LineItem, TaxLine
 
 _NAMESPACE = "urn:oasis:names:specification:ubl:schema:xsd:"
@@ -72,11 +72,12 @@ def _taxes(root: Node, currency: str | None) -> tuple[Decimal | None, list[TaxLi
     EN 16931 has one TaxTotal with a breakdown, and a bare one in the currency of the accounts. Plain UBL has one for
     each kind of tax: they add up.
     """
-    ours = [node for node in root.all("TaxTotal") if any(is_in(total, currency) for total in node.all("TaxAmount"))]
+    ours = [node for node in root.all("TaxTotal") if any(is_in(stated, currency) for stated in node.all("TaxAmount"))]
     told = [node for node in ours if node.first("TaxSubtotal")] or ours[:1]
-    amounts = [found for node in told if (found := amount(node.first("TaxAmount"))) is not None]
-    total = sum(amounts[1:], amounts[0]) if amounts else amount_in(root.all("TaxTotal/TaxAmount"), currency)
-    return total, [_tax_line(row) for node in told for row in node.all("TaxSubtotal")]
+    tax_total = total(amount(node.first("TaxAmount")) for node in told)
+    if tax_total is None:
+        tax_total = amount_in(root.all("TaxTotal/TaxAmount"), currency)
+    return tax_total, [_tax_line(row) for node in told for row in node.all("TaxSubtotal")]
 
 
 def _tax_line(row: Node) -> TaxLine:
@@ -137,9 +138,8 @@ def _lines(line: Node) -> list[LineItem]:
     parts = line.all("SubInvoiceLine|SubCreditNoteLine")
     if not parts:
         return [item]
-    amounts = [amount(part.first("LineExtensionAmount")) for part in parts]
     subs = [sub for part in parts for sub in _lines(part)]
-    if sum((a for a in amounts if a is not None), Decimal(0)) == item.net_amount:
+    if total(amount(part.first("LineExtensionAmount")) for part in parts) == item.net_amount:
         item.status = "GROUP"
     else:
         for sub in subs:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from .einvoice_node import Node
 from .errors import InputError
 from .invoice import DocType
 
-_NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,2})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?1?\d)?", re.ASCII)
 _ISO_DAY = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?(?:Z|[+-]\d{2}:\d{2})?", re.ASCII
 )
@@ -59,13 +59,21 @@ def is_in(node: Node, currency: str | None) -> bool:
     return currency is None or (node.attribute("currencyID") or currency).upper() == currency.upper()
 
 
+def total(values: Iterable[Decimal | None]) -> Decimal | None:
+    """The sum of what is stated, to the last digit; None, not zero, of nothing."""
+    found = [value for value in values if value is not None]
+    with localcontext(prec=120):  # holds the sum of any numbers that `amount` reads
+        return sum(found[1:], found[0]) if found else None
+
+
 def day(node: Node | None) -> date | None:
     """A date: YYYY-MM-DD with or without a time, or YYYYMMDD with or without one (formats 102, 203 and 204).
 
-    A week or a month (formats 609, 610, 616) is no day: None.
+    CII has the text one element further in, with its format. A week or a month (formats 609, 610, 616) is no day: None.
     """
-    text = node.text if node else None
-    if node is None or text is None or node.attribute("format") in _NO_DAY:
+    inner = (node.first("DateTimeString|DateTime|Date") or node) if node else None
+    text = inner.text if inner else None
+    if node is None or inner is None or text is None or inner.attribute("format") in _NO_DAY:
         return None
     match = _ISO_DAY.fullmatch(text) or _COMPACT_DAY.fullmatch(text)
     if match:
