@@ -48,9 +48,14 @@ def process_start(pid: int) -> str | None:
     return None if fields[0] in ("Z", "X") else fields[19]
 
 
+def same_machine(beat: Json) -> bool:
+    """Whether a heartbeat comes from this boot of this machine, where its pid means something."""
+    return beat.get("machine") == machine()
+
+
 def process_gone(beat: Json) -> bool:
     """Whether the process of a heartbeat is known to have ended: it ran on this machine and is no more."""
-    if beat.get("machine") != machine():
+    if not same_machine(beat):
         return False
     pid = int(beat.get("pid", 0))
     try:

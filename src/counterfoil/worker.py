@@ -7,8 +7,8 @@ held is taken over, and that a superseded worker finishes nothing (I3). It never
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +17,7 @@ from typing import Any
 from . import transitions
 from .commit import Change, Record, Records
 from .document import Usage
-from .errors import ClaimLost, CommitUncertain, Unavailable
+from .errors import ClaimLost, CommitUncertain, CounterfoilError
 from .liveness import Heart, Liveness
 from .manifest import Manifest, shard_of
 
@@ -55,7 +55,7 @@ class Worker:
         self._lease = lease
         self._heart = Heart(manifest.store, self._me, self._clock, lease)
         self._liveness = Liveness(manifest.store, self._clock, lease)
-        self._held: dict[str, Claim] = {}
+        self._held: defaultdict[int, dict[str, Claim]] = defaultdict(dict)
         self._tallies: dict[int, Tally] = {}
         self._marks: dict[int, str] = {}
         # Workers begin at different shards, so that they seldom meet at one.
@@ -80,13 +80,13 @@ class Worker:
     async def _beat_on(self) -> None:
         while True:
             await self._clock.sleep(self._lease / 3)
-            with suppress(Unavailable):  # the store may come back; until then `stalled` keeps us from new calls
+            with suppress(CounterfoilError):  # the store may come back; until then `stalled` keeps us from new calls
                 await self._heart.beat()
                 await self._liveness.look()
 
     async def _leave(self) -> None:
-        with suppress(Unavailable, CommitUncertain):  # then others take over what we held, after the lease
-            await self.release(list(self._held.values()))
+        with suppress(CounterfoilError):  # then others take over what we held, after the lease
+            await self.release([claim for held in self._held.values() for claim in held.values()])
             await self._heart.stop()
 
     def expect(self, shard: int, documents: int) -> None:
@@ -101,7 +101,14 @@ class Worker:
 
     @property
     def held(self) -> int:
-        return len(self._held)
+        """How many documents are ours to finish."""
+        return sum(map(len, self._held.values()))
+
+    def _shard(self, document: str) -> int:
+        return shard_of(document, self._manifest.shards)
+
+    def _ours(self, claim: Claim) -> bool:
+        return self._held[self._shard(claim.document)].get(claim.document) is claim
 
     async def survey(self) -> None:
         """Looks at what others did: one LIST, and one GET of each shard that changed since."""
@@ -123,12 +130,12 @@ class Worker:
         tally = self._tallies.get(shard)
         if tally is None:
             return []
-        ours = [document for document in self._held if shard_of(document, self._manifest.shards) == shard]
+        ours = frozenset(self._held[shard])
         dead = await self._liveness.dead(tally.owners.keys() - {self._me})
         if not (tally.statuses["pending"] or dead or tally.owners[self._me] > len(ours)):
             self._forget(shard, ours)
             return []
-        change = transitions.claim(self._me, most, dead, frozenset(ours), self._clock.stamp())
+        change = transitions.claim(self._me, most, dead, ours, self._clock.stamp())
         claimed: list[Claim] = []
         with suppress(CommitUncertain):  # if it landed, the next claim in this shard finds those documents as ours
             await self._commit(shard, change, partial(self._took, claimed))
@@ -138,16 +145,17 @@ class Worker:
         """Runs when a claim has landed, also if whoever asked for it has been cancelled: no claim is orphaned."""
         for document, record in updates.items():
             if record["status"] == "running":
-                self._held[document] = Claim(document, record["attempt"], record)
-                claimed.append(self._held[document])
+                claim = Claim(document, record["attempt"], record)
+                self._held[self._shard(document)][document] = claim
+                claimed.append(claim)
 
-    async def _commit(self, shard: int, change: Change, landed: Any = None) -> None:
+    async def _commit(self, shard: int, change: Change, landed: Callable[[Records], None] | None = None) -> None:
         register = self._manifest.register(shard)
         await register.commit(change, landed)
         if register.known is not None:
             self._tallies[shard] = Tally.of(register.known.records)
 
-    def _forget(self, shard: int, ours: list[str]) -> None:
+    def _forget(self, shard: int, ours: Collection[str]) -> None:
         """Keeps the memory of a worker small where there are many shards."""
         if not ours and self._manifest.shards > _MANY_SHARDS:
             self._manifest.register(shard).forget()
@@ -159,35 +167,43 @@ class Worker:
             record = await self._manifest.get(claim.document)
             fence = (self._me, claim.attempt)
             if record is None or (record["status"], record["owner"], record["attempt"]) != ("running", *fence):
-                self._held.pop(claim.document, None)
-        if self._held.get(claim.document) is not claim:
+                self._drop(claim)
+        if not self._ours(claim):
             raise ClaimLost(f"{claim.document}: another worker took it over")
 
     async def finish(self, claim: Claim, facts: Mapping[str, Any], usage: Usage) -> None:
         """Records the outcome, durably. Raises `ClaimLost` if another worker has taken the document over."""
         change = transitions.finish(claim.document, self._me, claim.attempt, facts, usage, self._clock.stamp())
-        shard = shard_of(claim.document, self._manifest.shards)
+
+        def landed(_: Records) -> None:
+            self._drop(claim)
+
         try:
             while True:
                 with suppress(CommitUncertain):  # a finish that landed already is no change: ask again
-                    return await self._commit(shard, change, lambda _: self._drop(claim))
+                    return await self._commit(self._shard(claim.document), change, landed)
         except ClaimLost:
             self._drop(claim)
             raise
 
     def _drop(self, claim: Claim) -> None:
-        if self._held.get(claim.document) is claim:
-            del self._held[claim.document]
+        if self._ours(claim):
+            del self._held[self._shard(claim.document)][claim.document]
 
     async def release(self, claims: Iterable[Claim], usage: Mapping[str, Usage] | None = None) -> None:
         """Gives claims back unfinished, with what was spent on them."""
         by_shard: dict[int, list[Claim]] = {}
         for claim in claims:
-            by_shard.setdefault(shard_of(claim.document, self._manifest.shards), []).append(claim)
+            by_shard.setdefault(self._shard(claim.document), []).append(claim)
 
         async def give_back(shard: int, given: list[Claim]) -> None:
             pairs = [(claim.document, claim.attempt) for claim in given]
             change = transitions.release(pairs, self._me, usage or {}, self._clock.stamp())
-            await self._commit(shard, change, lambda _: [self._drop(claim) for claim in given])
+
+            def landed(_: Records) -> None:
+                for claim in given:
+                    self._drop(claim)
+
+            await self._commit(shard, change, landed)
 
         await asyncio.gather(*(give_back(shard, given) for shard, given in by_shard.items()))

@@ -1,0 +1,232 @@
+"""The command line: what can be asked for, and how an answer or an error is shown. Everything else is imported late.
+
+Exit codes: 0 all well, 1 some documents failed (or `verify` found a breach), 2 usage or set-up, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import click
+
+from .errors import CounterfoilError
+
+if TYPE_CHECKING:
+    from .command_run import Report
+
+T = TypeVar("T")
+OUT = click.argument("out", metavar="OUT")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="counterfoil")
+def cli() -> None:
+    """Turn a folder or a bucket of invoices into checked data.
+
+    Many model calls at once, one manifest of what happened to each document, and nothing lost: in one process, in
+    many, on many machines. SOURCE and OUT are folders or s3://, gs://, az://, file:// URLs.
+    """
+
+
+@cli.command()
+@click.argument("source", metavar="SOURCE")
+@click.option("--out", required=True, metavar="OUT", help="Where the manifest and the results go.")
+@click.option("--model", metavar="PROVIDER:NAME", help="Model to ask, e.g. openai:gpt-4.1-mini. Without it: no calls.")
+@click.option(
+    "--reader",
+    type=click.Choice(["auto", "xml", "model", "rules"]),
+    default="auto",
+    show_default=True,
+    help="auto: e-invoice XML where there is some, else the model if one is given, else the offline rules.",
+)
+@click.option(
+    "--concurrency", type=click.IntRange(1, 100_000), default=128, show_default=True, help="Most model calls at once."
+)
+@click.option("--include", multiple=True, metavar="GLOB", help="Only files whose path or name matches; repeatable.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Take the first N documents of SOURCE only.")
+@click.option(
+    "--shards", type=click.IntRange(1, 10_000), metavar="K", help="Manifest files; by default 1 per 128 documents."
+)
+@click.option(
+    "--lease",
+    type=click.FloatRange(1.0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a silent worker of another machine is taken for alive.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, on stdout.")
+@click.option("--quiet", is_flag=True, help="No progress; only failures and errors.")
+def run(as_json: bool, quiet: bool, **options: Any) -> None:
+    """Read every document of SOURCE and record what was found in OUT.
+
+    Run it again to resume: only what is not finished, new or changed is read. Several runs on one OUT share the work.
+    Ctrl-C stops: calls in flight end and are recorded; press it again to stop at once.
+    """
+    from rich.console import Console
+
+    from .command_run import Options, run_batch
+    from .display import Display
+
+    display = Display(Console(stderr=True), quiet=quiet)
+    report = _run(run_batch(Options(**options), display))
+    _show_report(report, as_json=as_json, quiet=quiet, out=options["out"])
+    if report.interrupted:
+        raise SystemExit(130)
+    raise SystemExit(1 if report.summary["failed"] else 0)
+
+
+def _show_report(report: Report, *, as_json: bool, quiet: bool, out: str) -> None:
+    from .views import print_failures, print_json, print_records, print_run
+
+    if as_json:
+        print_json(report.summary)
+    elif not quiet:
+        print_records(report.rows)
+        print_run(report.summary, out)
+    if report.summary["failed"] and (as_json or quiet or not report.rows):
+        print_failures(report.failures, report.summary["failed"])
+
+
+@cli.command()
+@OUT
+@AS_JSON
+@click.option("--watch", is_flag=True, help="Look again every two seconds until everything is finished.")
+def status(out: str, as_json: bool, watch: bool) -> None:
+    """Counts by status, tokens, cost, pace, workers alive, time left."""
+    from .command_status import show_status
+
+    _run(show_status(out, as_json=as_json, watch=watch))
+
+
+@cli.command(name="list")
+@OUT
+@click.option(
+    "--status", "statuses", multiple=True, type=click.Choice(["pending", "running", "done", "review", "failed"])
+)
+@AS_JSON
+def list_documents(out: str, statuses: Sequence[str], as_json: bool) -> None:
+    """One line a document, all or those of a status."""
+    from .views import print_json, print_records
+
+    async def wanted() -> list[tuple[str, Any]]:
+        from .manifest import Manifest
+
+        manifest = await Manifest.read(out)
+        return sorted([r async for r in manifest.records() if not statuses or r[1].get("status") in statuses])
+
+    rows = _run(wanted())
+    if as_json:
+        print_json([{"document": document, **record} for document, record in rows])
+    else:
+        print_records(rows)
+
+
+@cli.command()
+@OUT
+@click.argument("document")
+@AS_JSON
+def show(out: str, document: str, as_json: bool) -> None:
+    """The record, the extracted invoice and every finding of one document."""
+    from .views import find_document, print_document, print_json
+
+    record, result = _run(find_document(out, document))
+    if as_json:
+        print_json({"document": document, "record": record, "result": result})
+    else:
+        print_document(document, record, result)
+
+
+@cli.command()
+@OUT
+@click.option("--format", "form", required=True, type=click.Choice(["jsonl", "csv", "parquet", "xlsx"]))
+@click.option("--output", metavar="FILE", help="Where to write; stdout if not given (jsonl, csv).")
+def export(out: str, form: str, output: str | None) -> None:
+    """Every document with its fields, as one file."""
+    from .command_export import export_to
+
+    count, where = _run(export_to(out, form, output))
+    if where:
+        click.echo(f"{count} documents written to {where}", err=True)
+
+
+@cli.command()
+@OUT
+@click.option("--status", "statuses", multiple=True, type=click.Choice(["failed", "review"]))
+@click.argument("documents", metavar="[DOCUMENT]...", nargs=-1)
+def retry(out: str, statuses: Sequence[Literal["failed", "review"]], documents: Sequence[str]) -> None:
+    """Send documents back to pending, history kept: those named, or all of a status (failed if none is given).
+
+    A document that had a result is read anew by the next run, and paid for again if a model reads it.
+    """
+    from .command_retry import send_back
+
+    count = _run(send_back(out, statuses, documents))
+    noun = "document goes" if count == 1 else "documents go"
+    click.echo(f"{count} {noun} back to pending; the next run reads them")
+
+
+@cli.command()
+@OUT
+@AS_JSON
+def verify(out: str, as_json: bool) -> None:
+    """Audit the whole of OUT: every record, history and result. Exit 1 on any breach, naming it."""
+    from .audit import audit
+    from .views import print_audit, print_json
+
+    report = _run(audit(out))
+    if as_json:
+        print_json(report.as_json())
+    else:
+        print_audit(report)
+    raise SystemExit(1 if report.breaches else 0)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def main() -> None:
+    """The console script: runs the command, and turns every error into one sentence and an exit code."""
+    try:
+        code = _invoke()
+    except KeyboardInterrupt:
+        code = 130
+    except CounterfoilError as exc:
+        from .display import printable
+
+        click.echo(f"counterfoil: {printable(str(exc))}", err=True)
+        code = 2
+    _leave(code)
+
+
+def _invoke() -> int:
+    try:
+        outcome = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        return 130
+    except asyncio.CancelledError:
+        return 130
+    except click.ClickException as exc:
+        exc.show()
+        return exc.exit_code
+    except BrokenPipeError:
+        return 0  # whoever read our output has seen enough
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else 1
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _leave(code: int) -> None:
+    """Ends the process with nothing left to run: native threads of store clients can abort an ordinary exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (BrokenPipeError, ValueError):
+            pass
+    os._exit(code)

@@ -1,0 +1,94 @@
+"""`counterfoil export`: every document of an OUT with its fields, streamed into one file or to stdout."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Coroutine, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from .commit import Record
+from .errors import ManifestCorrupt, SetupError
+from .export import FORMATS, Row
+from .manifest import Manifest
+from .results import Results, findings_of, invoice_of
+
+T = TypeVar("T")
+_TEXT = ("jsonl", "csv")
+_AT_ONCE = 32
+
+
+async def export_to(out: str, form: str, output: str | None) -> tuple[int, str | None]:
+    """Writes all documents, ordered by name within a shard; returns their number and the file (None: stdout).
+
+    A file appears whole or not at all.
+    """
+    if output is None and form not in _TEXT:
+        raise SetupError(f"--format {form} needs --output FILE: it can't go to a terminal")
+    manifest = await Manifest.read(out)
+    rows = _Rows(manifest, asyncio.get_running_loop())
+    if output is None:
+        return await asyncio.to_thread(FORMATS[form], rows, sys.stdout.buffer), None
+    return await asyncio.to_thread(_into_file, rows, form, Path(output)), output
+
+
+def _into_file(rows: _Rows, form: str, path: Path) -> int:
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:40]}-", dir=path.absolute().parent)
+    except OSError as exc:
+        raise SetupError(f"can't write {path}: {exc.strerror}") from exc
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            count = _write(rows, form, file)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as exc:
+        raise SetupError(f"can't write {path}: {exc.strerror}") from exc
+    finally:
+        temporary.unlink(missing_ok=True)
+    return count
+
+
+def _write(rows: _Rows, form: str, file: BinaryIO) -> int:
+    return FORMATS[form](rows, file)
+
+
+class _Rows:
+    """Rows for a writer that runs in a thread, read from the store a shard at a time on the loop."""
+
+    def __init__(self, manifest: Manifest, loop: asyncio.AbstractEventLoop) -> None:
+        self._manifest, self._loop = manifest, loop
+        self._results = Results(manifest.store, manifest.clock)
+
+    def __iter__(self) -> Iterator[Row]:
+        for shard in sorted(self._wait(self._manifest.marks())):
+            yield from self._wait(self._shard(shard))
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _shard(self, shard: int) -> Sequence[Row]:
+        state = await self._manifest.read_shard(shard)
+        at_once = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(document: str, record: Record) -> Row:
+            async with at_once:
+                return await self._row(document, record)
+
+        return await asyncio.gather(*(one(document, state.records[document]) for document in sorted(state.records)))
+
+    async def _row(self, document: str, record: Record) -> Row:
+        status, reason = str(record.get("status")), record.get("reason")
+        if not record.get("result"):
+            return Row(document, status, None, None, (), reason)
+        stored = await self._results.find(record["input"])
+        if stored is None:
+            raise ManifestCorrupt(
+                f"{document}: its result {record['result']} is missing; `counterfoil verify` tells more"
+            )
+        content = stored.content
+        return Row(document, status, content["reader"], invoice_of(content), findings_of(content), reason)

@@ -1,0 +1,181 @@
+"""`counterfoil run`: opens every component in one place, runs, reports, and closes them all whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from .clock import Clock
+from .display import Display, Snapshot
+from .document import Limits, ReaderName
+from .errors import SetupError
+from .extract import recipe
+from .manifest import Manifest
+from .model import open_model
+from .offload import Offload
+from .pace import Pace
+from .pipeline import Run, Settings, Tools
+from .source import count, open_source, shards_for
+from .transitions import money
+from .worker import LEASE, Worker
+
+# What a reading process imports before its first document.
+_PRELOAD = ("counterfoil.extract",)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    source: str
+    out: str
+    model: str | None = None
+    reader: ReaderName = "auto"
+    concurrency: int = 128
+    include: Sequence[str] = ()
+    limit: int | None = None
+    shards: int | None = None
+    lease: float = LEASE
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a run ended. `failures` are (document, reason), the first few; `interrupted` if it was told to stop."""
+
+    summary: Mapping[str, Any]
+    failures: Sequence[tuple[str, str]]
+    rows: Sequence[tuple[str, Mapping[str, Any]]]
+    interrupted: bool
+
+
+_SHOWN = 40
+
+
+async def run_batch(options: Options, display: Display, environ: Mapping[str, str] = os.environ) -> Report:
+    """Runs a batch to its end, or until a signal stops it. Raises `CounterfoilError`s about the run as a whole."""
+    if options.reader == "model" and not options.model:
+        raise SetupError("--reader model needs --model PROVIDER:NAME")
+    started, clock, limits = time.monotonic(), Clock(), Limits()
+    async with AsyncExitStack() as stack:
+        signals = stack.enter_context(Signals())
+        offload = await stack.enter_async_context(Offload(limits=limits, preload=_PRELOAD))
+        offload.warm()
+        model = None
+        if options.model and options.reader in ("auto", "model"):
+            model = await stack.enter_async_context(
+                open_model(options.model, concurrency=options.concurrency, environ=environ)
+            )
+        source = await open_source(
+            options.source, out=options.out, include=options.include, limit=options.limit, clock=clock
+        )
+        documents, known = await count(source)
+        display.found(documents, source)
+        about = {"source": source.url, "recipe": recipe(options.reader, model.name if model else None)}
+        shards = options.shards or shards_for(documents)
+        manifest = await stack.enter_async_context(Manifest.open(options.out, shards=shards, about=about, clock=clock))
+        _note_differences(manifest, options, about, display)
+        worker = await stack.enter_async_context(Worker.join(manifest, lease=options.lease))
+        settings = Settings(options.reader, options.concurrency, limits)
+        run = Run(Tools(source, manifest, worker, offload, Pace(options.concurrency, clock=clock), model), settings)
+        signals.handle(run)
+        async with display.following(lambda: snapshot(run, started)):
+            await run.work(known)
+        return await _report(run, started)
+
+
+def _note_differences(manifest: Manifest, options: Options, about: Mapping[str, Any], display: Display) -> None:
+    """Says where this OUT was begun otherwise than this run would have it."""
+    if options.shards and options.shards != manifest.shards:
+        display.note(f"this OUT has {manifest.shards} shards, fixed when it was made; --shards is ignored")
+    if manifest.header.get("recipe") != about["recipe"]:
+        display.note(
+            "this OUT was begun with another reader or model: what is finished stays as it is, the rest is read with "
+            "the new one; `counterfoil retry` sends finished documents through again"
+        )
+
+
+def snapshot(run: Run, started: float) -> Snapshot:
+    """What the progress display shows of a run."""
+    statuses, tally = run.tools.worker.statuses, run.tally
+    return Snapshot(
+        total=statuses.total(),
+        done=statuses["done"],
+        review=statuses["review"],
+        failed=statuses["failed"],
+        in_flight=run.tools.worker.held,
+        finished_here=tally.finished.total(),
+        usage=tally.usage,
+        seconds=time.monotonic() - started,
+        stopping=run.stopping,
+    )
+
+
+async def _report(run: Run, started: float) -> Report:
+    """The end of a run: counts of the whole OUT, spend and commits of this process."""
+    manifest, tally, statuses = run.tools.manifest, run.tally, run.tools.worker.statuses
+    failures: list[tuple[str, str]] = []
+    rows: list[tuple[str, Mapping[str, Any]]] = []
+    if statuses["failed"] or statuses.total() <= _SHOWN:
+        async for document, record in manifest.records():
+            if record["status"] == "failed" and len(failures) < _SHOWN:
+                failures.append((document, record.get("reason", "")))
+            if len(rows) < _SHOWN:
+                rows.append((document, record))
+    summary: dict[str, Any] = {
+        "documents": statuses.total(),
+        "done": statuses["done"],
+        "review": statuses["review"],
+        "failed": statuses["failed"],
+        "pending": statuses["pending"] + statuses["running"],
+        "paid_calls": tally.usage.calls,
+        "adopted": tally.adopted,
+        "input_tokens": tally.usage.input_tokens,
+        "output_tokens": tally.usage.output_tokens,
+        "cost_usd": money(tally.usage.cost_usd),
+        "wall_s": round(time.monotonic() - started, 3),
+        "commits": manifest.stats.commits,
+        "conflicts": manifest.stats.conflicts,
+    }
+    return Report(summary, failures, rows if statuses.total() <= _SHOWN else [], run.stopping)
+
+
+class Signals:
+    """Ctrl-C and SIGTERM: the first stops claims and lets calls in flight end, the second stops at once, the third
+    leaves without tidying up."""
+
+    def __init__(self) -> None:
+        self._run: Run | None = None
+        self._count = 0
+        self._main = asyncio.current_task()
+
+    def __enter__(self) -> Signals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._received)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    def handle(self, run: Run) -> None:
+        """From now on a first signal stops this run gracefully."""
+        self._run = run
+        if self._count:
+            run.stop()
+
+    def _received(self) -> None:
+        self._count += 1
+        if self._count == 1 and self._run is not None:
+            self._run.stop()
+            print("stopping: calls in flight may end; again to stop at once", file=sys.stderr)  # noqa: T201
+        elif self._count <= 2 and self._main is not None:
+            self._main.cancel()
+        else:
+            os._exit(130)

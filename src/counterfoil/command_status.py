@@ -1,0 +1,135 @@
+"""`counterfoil status`: what an OUT is at, all of it derived from the records and heartbeats when asked."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from .commit import Records
+from .display import cost, duration
+from .document import Usage
+from .errors import ManifestCorrupt
+from .jsonfile import Json, decode
+from .liveness import FOLDER, process_gone, same_machine
+from .manifest import Manifest
+from .store import retried
+from .transitions import FINISHED, money, usage_of
+from .views import print_json
+
+_WATCH_EVERY = 2.0
+_PACE_OVER = timedelta(minutes=5)
+
+
+@dataclass(slots=True)
+class Shard:
+    """What one shard adds to the counts. `ends` are the times at which its documents were finished, recent ones only."""
+
+    statuses: Counter[str] = field(default_factory=Counter[str])
+    adopted: int = 0
+    usage: Usage = field(default_factory=Usage)
+    ends: list[datetime] = field(default_factory=list[datetime])
+
+    @classmethod
+    def of(cls, records: Records, now: datetime) -> Shard:
+        shard = cls()
+        for record in records.values():
+            status = record.get("status", "")
+            shard.statuses[status] += 1
+            shard.adopted += bool(record.get("adopted"))
+            shard.usage += usage_of(record)
+            history = record.get("history")
+            if status in FINISHED and history:
+                end = datetime.fromisoformat(history[-1]["at"])
+                if now - end < _PACE_OVER:
+                    shard.ends.append(end)
+        return shard
+
+
+async def show_status(out: str, *, as_json: bool, watch: bool) -> None:
+    """Prints the status once, or until nothing is left to do."""
+    manifest, shards, marks = await Manifest.read(out), dict[int, Shard](), dict[int, str]()
+    while True:
+        now = manifest.clock.utc()
+        seen = await manifest.marks()
+        async for number, state in manifest.states([s for s, mark in seen.items() if marks.get(s) != mark]):
+            shards[number] = Shard.of(state.records, now)
+        marks = seen
+        summary = _summary(shards.values(), await _alive(manifest, now), now)
+        _print(summary, as_json=as_json, in_place=watch and sys.stdout.isatty())
+        if not watch or not summary["pending"] + summary["running"]:
+            return
+        await asyncio.sleep(_WATCH_EVERY)
+
+
+def _summary(shards: Iterable[Shard], workers: int, now: datetime) -> dict[str, Any]:
+    total = Shard()
+    for shard in shards:
+        total.statuses += shard.statuses
+        total.adopted += shard.adopted
+        total.usage += shard.usage
+        total.ends += [end for end in shard.ends if now - end < _PACE_OVER]
+    statuses, usage = total.statuses, total.usage
+    span = (now - min(total.ends)).total_seconds() if total.ends else 0.0
+    pace = len(total.ends) / max(span, 1.0) if workers else 0.0
+    left = statuses["pending"] + statuses["running"]
+    return {
+        "documents": statuses.total(),
+        **{status: statuses[status] for status in ("done", "review", "failed", "pending", "running")},
+        "calls": usage.calls,
+        "adopted": total.adopted,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cost_usd": money(usage.cost_usd),
+        "documents_per_s": round(pace, 2),
+        "workers_alive": workers,
+        "seconds_left": round(left / pace) if pace else None if left else 0,
+    }
+
+
+async def _alive(manifest: Manifest, now: datetime) -> int:
+    """Workers whose process is there, or, on other machines, whose heartbeat is recent by the clock on the wall."""
+    alive = 0
+    async for entry in manifest.store.list(FOLDER):
+        key = entry.key
+        found = await retried(manifest.clock, lambda key=key: manifest.store.get(key))
+        try:
+            beat = decode(found.body, key) if found else None
+        except ManifestCorrupt:
+            continue
+        alive += beat is not None and _beats(beat, now)
+    return alive
+
+
+def _beats(beat: Json, now: datetime) -> bool:
+    if same_machine(beat):
+        return not process_gone(beat)
+    try:
+        age = (now - datetime.fromisoformat(beat["seen"])).total_seconds()
+        return age < 1.5 * float(beat["lease_s"])
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
+def _print(summary: dict[str, Any], *, as_json: bool, in_place: bool) -> None:
+    if as_json:
+        print_json(summary)
+        return
+    usage = usage_of(summary)
+    left = summary["seconds_left"]
+    lines = [
+        f"documents {summary['documents']}",
+        *(f"  {status:<8}{summary[status]}" for status in ("done", "review", "failed", "pending", "running")),
+        f"model calls {usage.calls}, {usage.input_tokens + usage.output_tokens:,} tokens, {cost(usage)}; "
+        f"{summary['adopted']} results adopted",
+        f"workers alive {summary['workers_alive']}, {summary['documents_per_s']} documents/s, "
+        + ("nothing left to do" if left == 0 else "time left unknown" if left is None else f"{duration(left)} left"),
+    ]
+    if in_place:
+        sys.stdout.write("\x1b[H\x1b[J")
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,138 @@
+"""What a run shows while it works: a live bar on a terminal, sparse plain lines elsewhere, nothing if told so.
+
+All of it goes to stderr, so that stdout carries only results. It reads snapshots; it never touches the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .document import Usage
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .source import Source
+
+_LINE_EVERY = 10.0
+_FRAME_EVERY = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One moment of a run. `done`, `review`, `failed` of the whole OUT; `finished_here`, `usage` of this process."""
+
+    total: int
+    done: int
+    review: int
+    failed: int
+    in_flight: int
+    finished_here: int
+    usage: Usage
+    seconds: float
+    stopping: bool
+
+    @property
+    def finished(self) -> int:
+        return self.done + self.review + self.failed
+
+    @property
+    def rate(self) -> float:
+        """Documents a second that this process finished, since it began."""
+        return self.finished_here / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def left(self) -> str:
+        """Time left in words, if this process went on alone at its pace."""
+        return "?" if not self.rate else duration((self.total - self.finished) / self.rate)
+
+    def line(self) -> str:
+        """All of it on one line."""
+        parts = [
+            f"{self.finished} of {self.total}",
+            f"{self.done} done",
+            f"{self.review} review",
+            f"{self.failed} failed",
+            f"{self.in_flight} in flight",
+            f"{self.rate:.1f}/s",
+        ]
+        if self.usage.calls:
+            tokens = self.usage.input_tokens + self.usage.output_tokens
+            parts += [f"{tokens:,} tokens", cost(self.usage)]
+        return ", ".join([*parts, "stopping" if self.stopping else f"{self.left} left"])
+
+
+def cost(usage: Usage) -> str:
+    """Money for people; unknown is said, never shown as 0."""
+    return "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: 42 s, 3 min 20 s, 2 h 05 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def printable(text: str) -> str:
+    """A hostile file name or reason on one line, with nothing that a terminal would obey."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+class Display:
+    """Where a run reports to. `console` is a rich console on stderr."""
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        self._console, self._quiet = console, quiet
+
+    def note(self, text: str) -> None:
+        """One sentence that the user should know."""
+        if not self._quiet:
+            self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+    def found(self, documents: int, source: Source) -> None:
+        """How many documents there are, and what was passed over."""
+        noun = "document" if documents == 1 else "documents"
+        self.note(f"{documents} {noun} in {source.url}")
+        if source.skipped:
+            kinds = ", ".join(f"{suffix} {count}" for suffix, count in source.skipped.most_common(5))
+            self.note(f"passed over {source.skipped.total()} other files ({kinds}); --include GLOB takes them")
+
+    @asynccontextmanager
+    async def following(self, look: Callable[[], Snapshot]) -> AsyncGenerator[None]:
+        """Shows what `look` sees for as long as the block lasts."""
+        if self._quiet:
+            yield
+            return
+        showing = asyncio.create_task(self._bar(look) if self._console.is_terminal else self._lines(look))
+        try:
+            yield
+        finally:
+            showing.cancel()
+            await asyncio.wait([showing])
+
+    async def _lines(self, look: Callable[[], Snapshot]) -> None:
+        wait = 2.0
+        while True:
+            await asyncio.sleep(wait)
+            self.note(look().line())
+            wait = _LINE_EVERY
+
+    async def _bar(self, look: Callable[[], Snapshot]) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        columns = (BarColumn(bar_width=24), TextColumn("{task.description}", markup=False))
+        with Progress(*columns, console=self._console, transient=True, auto_refresh=False) as progress:
+            task = progress.add_task("starting", total=None)
+            while True:
+                now = look()
+                progress.update(task, total=now.total or None, completed=now.finished, description=now.line())
+                progress.refresh()
+                await asyncio.sleep(_FRAME_EVERY)

@@ -1,0 +1,106 @@
+"""From a document's bytes to a checked invoice: which reader speaks, and what the checks say of it.
+
+`examine` runs in a worker process and does everything that needs no model. `ask_model` runs on the loop and does the
+rest. Neither decides where anything is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import orjson
+
+from .checks import check_invoice, contradicts_page, tidy
+from .clock import Clock
+from .document import Finding, Limits, ReaderName, Reading, Usage
+from .errors import InputError
+from .extract_model import extract_with_model
+from .invoice import Invoice
+from .model import Model
+from .model_answer import invoice_schema
+from .pace import Pace
+from .prompt import INSTRUCTIONS
+from .reader import read_document
+
+# Part of every input's name: a new number reads finished inputs anew. Raise it when readers or checks change meaning.
+EXTRACTOR = 1
+
+
+_NOTHING = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What was made of a document. `status` is done, or review where a finding is an error."""
+
+    invoice: Invoice
+    reader: str
+    findings: tuple[Finding, ...]
+    usage: Usage = _NOTHING
+    profile: str | None = None
+    pages: int = 0
+
+    @property
+    def status(self) -> str:
+        return "review" if any(finding.severity == "error" for finding in self.findings) else "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A document after its worker process: finished, or (`extraction` None) with a text for the model to read."""
+
+    reading: Reading
+    extraction: Extraction | None
+
+
+def recipe(reader: ReaderName, model: str | None) -> dict[str, Any]:
+    """How documents are read, as far as it can change a result."""
+    prompt = hashlib.sha256(orjson.dumps([INSTRUCTIONS, invoice_schema()])).hexdigest()[:16] if model else None
+    return {"extractor": EXTRACTOR, "reader": reader, "model": model, "prompt": prompt}
+
+
+def examine(data: bytes, reader: ReaderName, has_model: bool, limits: Limits, today: date) -> Examined:
+    """Reads one document, and extracts and checks it too unless that is the model's part. Raises `InputError`."""
+    wants_rules = reader == "rules" or (reader == "auto" and not has_model)
+    reading = read_document(data, limits, rules=wants_rules)
+    if reading.xml_invoice is not None and reader in ("auto", "xml"):
+        return Examined(reading, _checked(reading.xml_invoice, "xml", reading, today))
+    if reader == "xml":
+        raise InputError(reading.xml_problem or "there is no e-invoice XML in this file")
+    if reading.kind == "xml":
+        raise InputError(f"an XML file has no page for --reader {reader}; use --reader auto or xml")
+    if not wants_rules:
+        return Examined(reading, None)
+    if reading.rules_invoice is None:
+        raise InputError("the PDF has no text layer to read")
+    return Examined(reading, _checked(reading.rules_invoice, "rules", reading, today))
+
+
+async def ask_model(
+    reading: Reading,
+    name: str,
+    model: Model,
+    pace: Pace,
+    permit: Callable[[], Awaitable[None]],
+    today: date,
+    clock: Clock,
+) -> Extraction:
+    """Has the model read the text. `permit` is awaited before each call and forbids it by raising. What was used is
+    told by `usage_of` if this ends in an error."""
+    invoice, usage = await extract_with_model(
+        reading.text, name, model, pace, sleep=clock.sleep, random=clock.random, permit=permit
+    )
+    return _checked(invoice, "model", reading, today, usage)
+
+
+def _checked(invoice: Invoice, reader: str, reading: Reading, today: date, usage: Usage = _NOTHING) -> Extraction:
+    invoice = tidy(invoice)
+    text = reading.text if reading.text.strip() else None
+    findings = [*reading.findings, *check_invoice(invoice, reader=reader, page_text=text, today=today)]
+    if reader == "xml" and text:
+        findings += contradicts_page(invoice, text)
+    return Extraction(invoice, reader, tuple(findings), usage, reading.profile, reading.pages)

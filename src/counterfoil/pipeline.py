@@ -1,0 +1,295 @@
+"""The run: documents on their way from the source to the manifest, as many at once as there is room for.
+
+    source --> plan --> claim --> fetch --> examine (worker process) --> ask the model --> keep result --> record
+
+A bad document is an outcome (`failed`, with a reason), never an exception that ends the run; exceptions are about the
+run. A paid answer is never lost: once it is there, its result and its record are written even if the run is being
+cancelled. This module holds no state that matters: kill it anywhere, and the manifest tells the next run what is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+from .document import Limits, ReaderName, Usage
+from .errors import ClaimLost, CounterfoilError, InputError, Unavailable
+from .extract import Examined, Extraction, ask_model, examine, recipe
+from .extract_model import usage_of
+from .jsonfile import encode
+from .manifest import Manifest
+from .model import Model
+from .offload import Offload
+from .outcome import Unanswered, facts_of, result_content, unrecorded_usage
+from .pace import Pace
+from .results import Results, Stored, input_of
+from .source import Source, plan
+from .store import Entry
+from .worker import Claim, Worker
+
+T = TypeVar("T")
+_READ_AHEAD = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How documents are read, and how much happens at once. `grace` is how long (s) calls in flight may take to end
+    once the run is told to stop; `poll` the longest time (s) between two looks at what other workers did."""
+
+    reader: ReaderName = "auto"
+    concurrency: int = 128
+    limits: Limits = field(default_factory=Limits)
+    grace: float = 30.0
+    poll: float = 5.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What this run has done so far."""
+
+    finished: Counter[str] = field(default_factory=Counter[str])
+    adopted: int = 0
+    usage: Usage = field(default_factory=Usage)
+
+
+class _Stopped(Exception):
+    """The run is being stopped before this document's next step: its claim is given back, with what it cost so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The opened components of a run, all passed in."""
+
+    source: Source
+    manifest: Manifest
+    worker: Worker
+    offload: Offload
+    pace: Pace
+    model: Model | None = None
+
+
+class Run:
+    """One process's share of a batch. `stop()` ends it gracefully, from a signal handler too."""
+
+    def __init__(self, tools: Tools, settings: Settings) -> None:
+        self.tools, self.settings = tools, settings
+        self.clock = tools.manifest.clock
+        self.tally = Tally()
+        self._results = Results(tools.manifest.store, self.clock)
+        self._recipe = recipe(settings.reader, tools.model.name if tools.model else None)
+        self._stopping = False
+        self._fatal: Exception | None = None
+        self._active: set[asyncio.Task[None]] = set()
+        self._quiet = 0
+        self._surveyed = self.clock.monotonic()
+        self._inputs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
+
+    def stop(self, because: Exception | None = None) -> None:
+        """Claims stop, calls in flight end and are recorded; `because` is raised by `work` afterwards."""
+        self._fatal = self._fatal or because
+        self._stopping = True
+        self.tools.worker.news.set()
+
+    async def work(self, known: Sequence[Entry] | None = None) -> None:
+        """Brings every document of the source to an end, sharing the work with whoever else is at this manifest."""
+        planning = asyncio.create_task(self._plan(known), name="plan")
+        try:
+            while not self._stopping and not await self._all_done(planning):
+                for claim in await self._next_claims(planning):
+                    self._start(claim)
+        except CounterfoilError as exc:
+            self.stop(exc)
+        finally:
+            await self._wind_down(planning)
+        if self._fatal:
+            raise self._fatal
+
+    async def _plan(self, known: Sequence[Entry] | None) -> None:
+        try:
+            await plan(self.tools.source, self.tools.manifest, self.tools.worker, known)
+        except* CounterfoilError as group:
+            self.stop(first_of(group))
+        finally:
+            self.tools.worker.news.set()
+
+    # --- which documents, and when
+
+    async def _all_done(self, planning: asyncio.Task[None]) -> bool:
+        """Whether nothing is left, for anybody: what we believe, confirmed by a fresh look at the manifest."""
+        if self._active or not planning.done() or self._unfinished():
+            return False
+        await self._survey()
+        return not self._unfinished()
+
+    def _unfinished(self) -> int:
+        statuses = self.tools.worker.statuses
+        return statuses["pending"] + statuses["running"]
+
+    async def _survey(self) -> None:
+        self._surveyed = self.clock.monotonic()
+        await self.tools.worker.survey()
+
+    def _room(self) -> int:
+        """How many more documents may be on their way: those at the model, and those being read ahead for it."""
+        calls = self.settings.concurrency if self.tools.model else 0
+        return calls + max(_READ_AHEAD, calls // 8) - len(self._active)
+
+    async def _next_claims(self, planning: asyncio.Task[None]) -> list[Claim]:
+        """Claims for the room there is. Where there is none, waits for one of our tasks to end, or for news."""
+        self.tools.worker.news.clear()
+        if self.clock.monotonic() - self._surveyed > self.settings.poll:
+            await self._survey()
+        room = self._room()
+        if room > 0 and (claims := await self.tools.worker.claim(room)):
+            self._quiet = 0
+            return claims
+        alone = not self._active and planning.done()
+        if not (alone and not self._unfinished()):
+            await self._wait(alone)
+        return []
+
+    async def _wait(self, alone: bool) -> None:
+        """Until something happens here, or for a while: short at first where others hold all that is left."""
+        wait = min(self.settings.poll, 0.1 * 2**self._quiet) if alone else self.settings.poll
+        self._quiet = min(self._quiet + 1, 10) if alone else 0
+        timer = asyncio.create_task(self._sleep_then_look(wait))
+        try:
+            await self.tools.worker.news.wait()
+        finally:
+            timer.cancel()
+
+    async def _sleep_then_look(self, seconds: float) -> None:
+        await self.clock.sleep(seconds)
+        self._surveyed = -self.settings.poll
+        self.tools.worker.news.set()
+
+    def _start(self, claim: Claim) -> None:
+        task = asyncio.create_task(self._process(claim), name=f"document {claim.document}")
+        self._active.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._active.discard(task)
+        self.tools.worker.news.set()
+
+    async def _wind_down(self, planning: asyncio.Task[None]) -> None:
+        """Gives calls in flight their grace; what then still runs is cancelled, and its claim given back on leaving."""
+        planning.cancel()
+        try:
+            if self._active:
+                await asyncio.wait(self._active, timeout=self.settings.grace)
+        finally:
+            rest = [planning, *self._active]
+            for task in rest:
+                task.cancel()
+            await asyncio.gather(*rest, return_exceptions=True)
+
+    # --- the way of one document
+
+    async def _process(self, claim: Claim) -> None:
+        """From its claim to its record, whatever becomes of it."""
+        try:
+            try:
+                await self._outcome(claim)
+            except InputError as exc:
+                await settled(self._fail(claim, str(exc), usage_of(exc)))
+            except (_Stopped, CounterfoilError):
+                raise
+            except Exception as exc:  # a defect of ours must cost this document only, and must be seen
+                reason = f"internal error ({type(exc).__name__}: {exc}); please report it"
+                await settled(self._fail(claim, reason, usage_of(exc)))
+        except ClaimLost:
+            pass  # somebody else's document by now
+        except _Stopped as exc:
+            await settled(self.tools.worker.release([claim], {claim.document: usage_of(exc)}))
+        except CounterfoilError as exc:
+            self.stop(exc)
+
+    async def _outcome(self, claim: Claim) -> None:
+        body = await self._fetch(claim)
+        name = input_of(body, self._recipe, claim.record.get("take", 0))
+        async with self._inputs.setdefault(name, asyncio.Lock()):  # equal documents wait for the first, and adopt
+            if stored := await self._results.find(name):
+                return await settled(self._adopt(claim, name, stored))
+            examined = await self._examine(body)
+            del body  # a thousand documents that wait for their model need not stay in memory
+            extraction = examined.extraction or await self._ask(claim, examined)
+            return await settled(self._keep(claim, name, extraction))
+
+    def _go_on(self) -> None:
+        if self._stopping:
+            raise _Stopped
+
+    async def _fetch(self, claim: Claim) -> bytes:
+        self._go_on()
+        size, most = claim.record["size"], self.settings.limits.max_bytes
+        return await self.tools.source.fetch(claim.document, size, most)
+
+    async def _examine(self, body: bytes) -> Examined:
+        self._go_on()
+        settings, has_model = self.settings, self.tools.model is not None
+        today = self.clock.utc().date()
+        return await self.tools.offload.run(examine, body, settings.reader, has_model, settings.limits, today)
+
+    async def _ask(self, claim: Claim, examined: Examined) -> Extraction:
+        assert self.tools.model is not None, "only with a model is a document left to it"
+
+        async def permit() -> None:
+            """No call goes out once the run is stopping or the claim is lost."""
+            self._go_on()
+            await self.tools.worker.assure(claim)
+
+        today = self.clock.utc().date()
+        try:
+            return await ask_model(
+                examined.reading, claim.document, self.tools.model, self.tools.pace, permit, today, self.clock
+            )
+        except Unavailable as exc:
+            raise Unanswered(f"the model gave no answer: {exc}; `retry` it later", usage_of(exc)) from exc
+
+    async def _keep(self, claim: Claim, name: str, extraction: Extraction) -> None:
+        """Stores a result, then records it: in that order, so that a finished record always has its result."""
+        self.tally.usage += extraction.usage
+        content = result_content(claim, name, extraction, self._recipe, self.tools.manifest.writer, self.clock.stamp())
+        stored, ours = await self._results.keep(name, encode(content))
+        await self._record(claim, facts_of(name, stored, adopted=not ours), extraction.usage)
+
+    async def _adopt(self, claim: Claim, name: str, stored: Stored) -> None:
+        await self._record(claim, facts_of(name, stored, adopted=True), unrecorded_usage(claim, stored))
+
+    async def _fail(self, claim: Claim, reason: str, usage: Usage) -> None:
+        self.tally.usage += usage
+        await self._record(claim, {"status": "failed", "reason": reason}, usage)
+
+    async def _record(self, claim: Claim, facts: Mapping[str, Any], usage: Usage) -> None:
+        await self.tools.worker.finish(claim, facts, usage)
+        self.tally.finished[facts["status"]] += 1
+        self.tally.adopted += bool(facts.get("adopted"))
+
+
+async def settled(work: Coroutine[Any, Any, T]) -> T:
+    """Runs `work` to its end even if the caller is cancelled meanwhile; the cancellation is raised afterwards."""
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    if cancelled:
+        raise cancelled
+    return task.result()
+
+
+def first_of(group: BaseExceptionGroup[Any]) -> Any:
+    """The first exception in a group, however deep."""
+    first = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,0 +1,89 @@
+"""One file's bytes in, a `Reading` out: what the bytes are decides, never the name.
+
+Runs inside a killable worker process (`offload`): it may be slow, and with hostile bytes it may hang or die. It never
+writes, and never opens anything but the bytes it is given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .document import Finding, Limits, Reading
+from .einvoice import is_einvoice_name, parse_einvoice
+from .errors import InputError
+from .pdf import PdfFile, read_pdf
+from .rules import read_rules
+
+_IMAGES = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+)
+_OTHERS = (
+    (b"PK\x03\x04", "a ZIP archive or an Office file"),
+    (b"\xd0\xcf\x11\xe0", "an old Office file or an Outlook message"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"{\\rtf", "an RTF text"),
+)
+_HEAD = 4096
+NEEDS_OCR = "no text layer, needs OCR"
+
+
+def read_document(data: bytes, limits: Limits, *, rules: bool) -> Reading:
+    """Reads a PDF or an e-invoice XML. `rules`: also read the pages with the offline reader.
+
+    Raises `InputError` in one sentence for whatever can't be read.
+    """
+    head = data[:_HEAD]
+    if not data:
+        raise InputError("the file is empty")
+    if b"%PDF-" in head:
+        return _read_pdf(data, limits, rules)
+    if _looks_like_xml(head):
+        invoice, profile = parse_einvoice(data, limits)
+        return Reading(kind="xml", xml_invoice=invoice, profile=profile)
+    for magic, name in _IMAGES:
+        if head.startswith(magic):
+            raise InputError(f"{NEEDS_OCR}: the file is a {name} image")
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        raise InputError(f"{NEEDS_OCR}: the file is a WebP image")
+    for magic, name in _OTHERS:
+        if head.startswith(magic):
+            raise InputError(f"neither a PDF nor an e-invoice XML: the file is {name}")
+    raise InputError("neither a PDF nor an e-invoice XML; leave such files out with --include '*.pdf'")
+
+
+def _looks_like_xml(head: bytes) -> bool:
+    for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"\xef\xbb\xbf", "utf-8")):
+        if head.startswith(mark):
+            return head[len(mark) :].decode(encoding, "ignore").lstrip().startswith("<")
+    return head.lstrip().startswith(b"<") or head.startswith((b"<\0", b"\0<"))
+
+
+def _read_pdf(data: bytes, limits: Limits, rules: bool) -> Reading:
+    pdf = read_pdf(data, limits)
+    reading = Reading(kind="pdf", text="\f".join(page.text for page in pdf.pages), pages=len(pdf.pages))
+    reading = _with_embedded_xml(reading, pdf, limits)
+    if not reading.text.strip():
+        if reading.xml_invoice is None:
+            raise InputError(NEEDS_OCR if pdf.has_images else "the PDF has neither text nor images")
+        return reading
+    return replace(reading, rules_invoice=read_rules(pdf.pages)) if rules and not reading.xml_invoice else reading
+
+
+def _with_embedded_xml(reading: Reading, pdf: PdfFile, limits: Limits) -> Reading:
+    """Takes the e-invoice that a hybrid PDF carries; one that can't be used is a finding, the page still counts."""
+    for name, body in sorted(pdf.attachments, key=lambda attachment: not is_einvoice_name(attachment[0])):
+        try:
+            invoice, profile = parse_einvoice(body, limits)
+        except InputError as exc:
+            if is_einvoice_name(name):
+                message = f"the embedded e-invoice {name[:80]} can't be used: {exc}"
+                finding = Finding("xml.unusable", "warning", message)
+                return replace(reading, xml_problem=str(exc), findings=(*reading.findings, finding))
+        else:
+            return replace(reading, xml_invoice=invoice, profile=profile)
+    return reading

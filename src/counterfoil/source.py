@@ -1,0 +1,187 @@
+"""The documents of a source (a file, a folder, a bucket) and their place in the manifest.
+
+A document's id is its path within the source. Nothing is opened for writing here, and a listing is never held whole in
+memory once it is longer than `_KEPT`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+
+from . import transitions
+from .clock import Clock
+from .errors import CounterfoilError, InputError, SetupError
+from .locations import local_path, open_store
+from .manifest import Manifest, shard_of
+from .store import Entry, Store, retried
+from .store_folder import FolderStore
+from .worker import Worker
+
+# Companions of invoices that are never invoices themselves; --include takes even these.
+NEVER = frozenset(
+    ".txt .md .rst .json .jsonl .ndjson .csv .tsv .parquet .py .sh .js .css .log .yaml .yml .toml .ini .sql .sha256 "
+    ".md5 .db .sqlite .lock .bak .tmp".split()
+)
+_KEPT = 10_000
+_PLANNED_AT_ONCE = 100_000
+_PER_SHARD = 128
+
+
+@dataclass(slots=True)
+class Source:
+    """Where documents come from. `only` names the one document of a source that is a file; `left_out` is OUT, if it
+    lies within; `skipped` counts, by suffix, what was passed over as no document."""
+
+    store: Store
+    clock: Clock
+    include: Sequence[str] = ()
+    limit: int | None = None
+    only: str | None = None
+    left_out: str | None = None
+    skipped: Counter[str] = field(default_factory=Counter[str])
+
+    @property
+    def url(self) -> str:
+        return f"{self.store.url}/{self.only}" if self.only else self.store.url
+
+    async def documents(self) -> AsyncIterator[Entry]:
+        """Every document, in the order of the listing, at most `limit`."""
+        self.skipped.clear()
+        count = 0
+        async for entry in self.store.list():
+            if count == self.limit:
+                return
+            if self._is_document(entry.key):
+                count += 1
+                yield entry
+
+    def _is_document(self, key: str) -> bool:
+        if self.only is not None:
+            return key == self.only
+        if self.left_out and (key + "/").startswith(self.left_out + "/"):
+            return False
+        path = PurePosixPath(key)
+        if any(part.startswith(".") for part in path.parts):
+            return False
+        if self.include:
+            return any(fnmatch(key, glob) or fnmatch(path.name, glob) for glob in self.include)
+        if path.suffix.lower() in NEVER:
+            self.skipped[path.suffix.lower()] += 1
+            return False
+        return True
+
+    async def fetch(self, document: str, size: int, max_bytes: int) -> bytes:
+        """The bytes of a document. `InputError` if it is gone, can't be read, or is larger than `max_bytes`."""
+        if size > max_bytes:
+            raise InputError(f"the file has {size:,} bytes, the limit is {max_bytes:,}")
+        try:
+            found = await retried(self.clock, lambda: self.store.get(document))
+        except CounterfoilError as exc:
+            raise InputError(f"the file can't be read: {exc}") from exc
+        if found is None:
+            raise InputError("the file is no longer in the source")
+        if len(found.body) > max_bytes:
+            raise InputError(f"the file has {len(found.body):,} bytes, the limit is {max_bytes:,}")
+        return found.body
+
+
+async def open_source(
+    location: str, *, out: str, include: Sequence[str] = (), limit: int | None = None, clock: Clock | None = None
+) -> Source:
+    """The source at a path or URL; `SetupError` if there is nothing there."""
+    clock = clock or Clock()
+    path = local_path(location)
+    if path is not None:
+        if path.is_file():
+            return Source(FolderStore(path.parent), clock, limit=limit, only=path.name)
+        if not path.is_dir():
+            raise SetupError(f"{location}: there is no such file or folder")
+        return Source(FolderStore(path), clock, include, limit, left_out=_within(path, local_path(out)))
+    store = open_store(location)
+    base = location.rstrip("/") + "/"
+    inside = out.removeprefix(base).strip("/") if out.startswith(base) else None
+    source = Source(store, clock, include, limit, left_out=inside or None)
+    async for _ in source.store.list():
+        return source
+    return await _single_object(location, clock, limit) or source
+
+
+def _within(source: Path, out: Path | None) -> str | None:
+    """The key of OUT inside the source, None if it lies elsewhere."""
+    if out is None or not out.resolve().is_relative_to(source.resolve()):
+        return None
+    return out.resolve().relative_to(source.resolve()).as_posix()
+
+
+async def _single_object(location: str, clock: Clock, limit: int | None) -> Source | None:
+    """A URL with nothing below it may name one object."""
+    parent, _, name = location.rstrip("/").rpartition("/")
+    if parent.endswith(":/") or not name:
+        return None
+    store = open_store(parent)
+    found = await retried(clock, lambda: store.get(name))
+    return None if found is None else Source(store, clock, limit=limit, only=name)
+
+
+async def count(source: Source) -> tuple[int, Sequence[Entry] | None]:
+    """How many documents there are, and they themselves unless they are too many to keep."""
+    kept: list[Entry] | None = []
+    total = 0
+    async for entry in source.documents():
+        total += 1
+        if kept is not None:
+            kept.append(entry)
+        if total > _KEPT:
+            kept = None
+    return total, kept
+
+
+def shards_for(documents: int) -> int:
+    """Enough shards that each stays a file a person can read, one for a small run."""
+    return max(1, min(10_000, -(-documents // _PER_SHARD)))
+
+
+async def plan(source: Source, manifest: Manifest, worker: Worker, known: Sequence[Entry] | None = None) -> int:
+    """Brings every document of the source into the manifest and returns their number; what is there already stays.
+
+    A document whose source changed goes back to pending. The claims of `worker` may ride in the same commits.
+    """
+    waiting: dict[int, list[tuple[str, str, int]]] = {}
+    total = held = 0
+    async for entry in _entries(source, known):
+        waiting.setdefault(shard_of(entry.key, manifest.shards), []).append((entry.key, entry.mark, entry.size))
+        total, held = total + 1, held + 1
+        if held >= _PLANNED_AT_ONCE:
+            await _commit_plan(manifest, worker, waiting)
+            waiting, held = {}, 0
+    await _commit_plan(manifest, worker, waiting)
+    return total
+
+
+async def _entries(source: Source, known: Sequence[Entry] | None) -> AsyncIterator[Entry]:
+    if known is None:
+        async for entry in source.documents():
+            yield entry
+    else:
+        for entry in known:
+            yield entry
+
+
+async def _commit_plan(manifest: Manifest, worker: Worker, waiting: dict[int, list[tuple[str, str, int]]]) -> None:
+    """One commit a shard, sixteen at once: enough to hide latency, few enough to keep memory flat."""
+    at_once = asyncio.Semaphore(16)
+
+    async def one(shard: int, documents: list[tuple[str, str, int]]) -> None:
+        async with at_once:
+            change = transitions.plan(documents, manifest.clock.stamp())
+            worker.expect(shard, len(documents))
+            await manifest.register(shard).commit(change)
+
+    async with asyncio.TaskGroup() as tasks:
+        for shard, documents in waiting.items():
+            tasks.create_task(one(shard, documents))
