@@ -50,7 +50,7 @@ async def extract_with_model(
     after `deadline` seconds, and counts as one that may have been paid. `on_call` is told of each call as it starts.
     Raises `Unavailable` after the last attempt, `SetupError` at once, `InputError` where the model declines, the
     document is too long, or no answer fits. Whatever is raised, a cancellation too, bears the `Usage` until then as its
-    attribute `usage`; there, calls without an answer count as calls, and as costing nothing that is known.
+    attribute `usage`. A call without an answer counts as a call, at no cost, since none is known.
     """
     caller = _Caller(model, pace, sleep, random, max_attempts, on_call, deadline)
     try:

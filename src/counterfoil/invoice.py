@@ -51,60 +51,64 @@ class _Part(BaseModel):
 class LineItem(_Part):
     """One invoice line (BG-25)."""
 
-    line_id: Text = Field(None, description="line number or position as printed (BT-126)")
-    description: Text = Field(None, description="name of the goods or service (BT-153)")
-    quantity: Amount = Field(None, description="invoiced quantity (BT-129)")
-    unit: Text = Field(None, description="unit of the quantity, as written (BT-130)")
-    unit_price: Amount = Field(None, description="net price of one unit (BT-146)")
-    net_amount: Amount = Field(None, description="line amount without tax (BT-131)")
-    tax_rate: Amount = Field(None, description="tax rate of the line in percent, 19 for 19 % (BT-152)")
-    status: Text = Field(None, description="GROUP or INFORMATION for a row that only groups or informs; null otherwise")
+    line_id: Text = Field(default=None, description="line number or position as printed (BT-126)")
+    description: Text = Field(default=None, description="name of the goods or service (BT-153)")
+    quantity: Amount = Field(default=None, description="invoiced quantity (BT-129)")
+    unit: Text = Field(default=None, description="unit of the quantity, as written (BT-130)")
+    unit_price: Amount = Field(default=None, description="net price of one unit (BT-146)")
+    net_amount: Amount = Field(default=None, description="line amount without tax (BT-131)")
+    tax_rate: Amount = Field(default=None, description="tax rate of the line in percent, 19 for 19 % (BT-152)")
+    status: Text = Field(
+        default=None, description="GROUP or INFORMATION for a row that only groups or informs; null otherwise"
+    )
 
 
 class AllowanceCharge(_Part):
     """An allowance (deducted) or a charge (added) on the whole document (BG-20, BG-21); `amount` is positive."""
 
-    charge: bool = Field(False, description="true for a charge that adds, false for an allowance that deducts")
-    amount: Amount = Field(None, description="amount without tax (BT-92, BT-99)")
-    reason: Text = Field(None, description="reason in words (BT-97, BT-104)")
-    tax_rate: Amount = Field(None, description="tax rate in percent (BT-96, BT-103)")
+    charge: bool = Field(default=False, description="true for a charge that adds, false for an allowance that deducts")
+    amount: Amount = Field(default=None, description="amount without tax (BT-92, BT-99)")
+    reason: Text = Field(default=None, description="reason in words (BT-97, BT-104)")
+    tax_rate: Amount = Field(default=None, description="tax rate in percent (BT-96, BT-103)")
 
 
 class TaxLine(_Part):
     """One row of the tax breakdown (BG-23)."""
 
-    category: Text = Field(None, description="tax category code, e.g. S, Z, E, AE, K, G, O (BT-118)")
-    rate: Amount = Field(None, description="rate in percent (BT-119)")
-    base: Amount = Field(None, description="taxable amount (BT-116)")
-    amount: Amount = Field(None, description="tax amount (BT-117)")
+    category: Text = Field(default=None, description="tax category code, e.g. S, Z, E, AE, K, G, O (BT-118)")
+    rate: Amount = Field(default=None, description="rate in percent (BT-119)")
+    base: Amount = Field(default=None, description="taxable amount (BT-116)")
+    amount: Amount = Field(default=None, description="tax amount (BT-117)")
 
 
 class Invoice(_Part):
     """One invoice or credit note. Field names are those of the exported records."""
 
-    doc_type: DocType = Field("invoice", description="credit_note if the document credits, else invoice (BT-3)")
-    invoice_number: Text = Field(None, description="the seller's number of this document (BT-1)")
-    issue_date: Day = Field(None, description="date of issue, YYYY-MM-DD (BT-2)")
-    due_date: Day = Field(None, description="date by which to pay, YYYY-MM-DD, only if it is stated (BT-9)")
-    delivery_date: Day = Field(None, description="date of delivery or service, YYYY-MM-DD (BT-72)")
-    currency: Text = Field(None, description="ISO 4217 code of the invoice's currency (BT-5)")
-    seller_name: Text = Field(None, description="name of the seller, who issues and is paid (BT-27)")
-    seller_tax_id: Text = Field(None, description="VAT identifier of the seller, else its tax number (BT-31, BT-32)")
-    buyer_name: Text = Field(None, description="name of the buyer, who is billed (BT-44)")
-    buyer_tax_id: Text = Field(None, description="VAT identifier of the buyer (BT-48)")
-    purchase_order: Text = Field(None, description="purchase order reference (BT-13)")
-    buyer_reference: Text = Field(None, description="buyer reference (BT-10)")
-    line_total: Amount = Field(None, description="sum of line net amounts (BT-106)")
-    allowance_total: Amount = Field(None, description="sum of document allowances, positive (BT-107)")
-    charge_total: Amount = Field(None, description="sum of document charges (BT-108)")
-    net_total: Amount = Field(None, description="total without tax (BT-109)")
-    tax_total: Amount = Field(None, description="total tax (BT-110)")
-    gross_total: Amount = Field(None, description="total with tax (BT-112)")
-    prepaid: Amount = Field(None, description="already paid, positive (BT-113)")
-    rounding: Amount = Field(None, description="rounding added to the amount due (BT-114)")
-    amount_due: Amount = Field(None, description="left to pay (BT-115)")
-    iban: Text = Field(None, description="account to pay to (BT-84)")
-    payment_reference: Text = Field(None, description="reference to give with the payment (BT-83)")
+    doc_type: DocType = Field(default="invoice", description="credit_note if the document credits, else invoice (BT-3)")
+    invoice_number: Text = Field(default=None, description="the seller's number of this document (BT-1)")
+    issue_date: Day = Field(default=None, description="date of issue, YYYY-MM-DD (BT-2)")
+    due_date: Day = Field(default=None, description="date by which to pay, YYYY-MM-DD, only if it is stated (BT-9)")
+    delivery_date: Day = Field(default=None, description="date of delivery or service, YYYY-MM-DD (BT-72)")
+    currency: Text = Field(default=None, description="ISO 4217 code of the invoice's currency (BT-5)")
+    seller_name: Text = Field(default=None, description="name of the seller, who issues and is paid (BT-27)")
+    seller_tax_id: Text = Field(
+        default=None, description="VAT identifier of the seller, else its tax number (BT-31, BT-32)"
+    )
+    buyer_name: Text = Field(default=None, description="name of the buyer, who is billed (BT-44)")
+    buyer_tax_id: Text = Field(default=None, description="VAT identifier of the buyer (BT-48)")
+    purchase_order: Text = Field(default=None, description="purchase order reference (BT-13)")
+    buyer_reference: Text = Field(default=None, description="buyer reference (BT-10)")
+    line_total: Amount = Field(default=None, description="sum of line net amounts (BT-106)")
+    allowance_total: Amount = Field(default=None, description="sum of document allowances, positive (BT-107)")
+    charge_total: Amount = Field(default=None, description="sum of document charges (BT-108)")
+    net_total: Amount = Field(default=None, description="total without tax (BT-109)")
+    tax_total: Amount = Field(default=None, description="total tax (BT-110)")
+    gross_total: Amount = Field(default=None, description="total with tax (BT-112)")
+    prepaid: Amount = Field(default=None, description="already paid, positive (BT-113)")
+    rounding: Amount = Field(default=None, description="rounding added to the amount due (BT-114)")
+    amount_due: Amount = Field(default=None, description="left to pay (BT-115)")
+    iban: Text = Field(default=None, description="account to pay to (BT-84)")
+    payment_reference: Text = Field(default=None, description="reference to give with the payment (BT-83)")
     line_items: list[LineItem] = Field(default_factory=list[LineItem], description="every invoice line, in order")
     tax_lines: list[TaxLine] = Field(default_factory=list[TaxLine], description="tax breakdown by rate")
     allowances_charges: list[AllowanceCharge] = Field(

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, NoReturn, cast
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from .invoice import Invoice
 
@@ -76,9 +77,13 @@ def parse_invoice(text: str, *, cut_off: bool = False) -> Invoice:
         raise MisfitError(f"keys are missing: {', '.join(missing)} (null where the document does not say)")
     _check_dates(data)
     try:
-        return Invoice.model_validate({name: value for name, value in data.items() if value is not None})
+        invoice = Invoice.model_validate({name: value for name, value in data.items() if value is not None})
+        invoice.model_dump_json()  # half a surrogate pair passes as text, and would break whoever stores it
     except ValidationError as exc:
         raise MisfitError(_told(exc)) from exc
+    except PydanticSerializationError as exc:
+        raise MisfitError("a text has an escape that is no character, such as half a surrogate pair") from exc
+    return invoice
 
 
 def _object(text: str, cut_off: bool) -> Mapping[str, Any]:
