@@ -1,0 +1,253 @@
+"""Whether the amounts of an invoice agree with each other, and whether anything confirms its gross total.
+
+Pure arithmetic on what was read; nothing is corrected. A sum is allowed to differ by one smallest unit (0.01, or 1 in
+currencies without cents) for itself and one for each rounded part of it. Tax is allowed half a unit for each line on
+top, since sellers may round it line by line. A credit note may state its amounts with either sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+from .checks_notation import Notation
+from .currencies import smallest_unit
+from .document import Finding
+from .invoice import Invoice, LineItem
+
+_ZERO = Decimal(0)
+_MANY = 20
+_CASH_ROUNDING = Decimal("0.05")
+# An item's price may be for so many pieces; the invoice has no field for that (BT-149).
+_PRICE_BASES = (1, 10, 100, 1000)
+
+
+def check_amounts(invoice: Invoice, reader: str) -> Iterator[Finding]:
+    """Every disagreement among the amounts. Nothing is said of amounts that are not stated."""
+    sums = _Sums(_upright(invoice))
+    yield from _signs(invoice)
+    yield from _line_prices(invoice.line_items)
+    yield from sums.lines(include_tax_allowed=reader != "xml")
+    yield from sums.gross()
+    yield from sums.tax()
+    yield from sums.due()
+
+
+def check_confirmed(invoice: Invoice, notation: Notation | None) -> Iterator[Finding]:
+    """An error unless the gross total follows from other figures of the document, for readers that can misread.
+
+    `notation` is the page, where there is one: what confirms must be printed there.
+    """
+    sums = _Sums(_upright(invoice))
+    if not sums.confirmed(notation if notation and notation.has_amounts else None):
+        what = "amount due" if invoice.gross_total is None else "gross total"
+        amount = invoice.amount_due if invoice.gross_total is None else invoice.gross_total
+        if amount is not None:
+            message = f"nothing else on the document confirms the {what} {amount}: compare it with the document"
+            yield Finding("amounts.unconfirmed", "error", message, "gross_total")
+
+
+def _upright(invoice: Invoice) -> Invoice:
+    """A credit note with positive totals, whichever sign its seller gave them; an invoice as it is."""
+    if invoice.doc_type != "credit_note":
+        return invoice
+    fields = ("line_total", "allowance_total", "charge_total", "net_total", "tax_total", "gross_total", "prepaid")
+    stated = {field: getattr(invoice, field) for field in fields}
+    lines = _counted(invoice.line_items)
+    flip_lines = (_total(line.net_amount for line in lines) or _ZERO) < 0
+    flip_tax = (_total(row.amount for row in invoice.tax_lines) or _ZERO) < 0
+    flip_due = (invoice.gross_total or _ZERO) < 0
+    return invoice.model_copy(
+        update={field: None if value is None else abs(value) for field, value in stated.items()}
+        | {
+            "amount_due": _flipped(invoice.amount_due, flip_due),
+            "line_items": [
+                line.model_copy(update={"net_amount": _flipped(line.net_amount, flip_lines)}) for line in lines
+            ],
+            "tax_lines": [
+                row.model_copy(update={"base": _flipped(row.base, flip_tax), "amount": _flipped(row.amount, flip_tax)})
+                for row in invoice.tax_lines
+            ],
+        }
+    )
+
+
+def _flipped(value: Decimal | None, flip: bool) -> Decimal | None:
+    return -value if flip and value is not None else value
+
+
+def _counted(lines: Iterable[LineItem]) -> list[LineItem]:
+    """The lines that count: a GROUP or INFORMATION row repeats what others say."""
+    return [line for line in lines if line.status is None or line.status.upper() not in ("GROUP", "INFORMATION")]
+
+
+def _total(values: Iterable[Decimal | None]) -> Decimal | None:
+    """The sum; None if a part is not stated, or there is none."""
+    known = list(values)
+    return sum((v for v in known if v is not None), _ZERO) if known and None not in known else None
+
+
+class _Sums:
+    """The sums of one upright invoice, each with the tolerance that fits it."""
+
+    def __init__(self, invoice: Invoice) -> None:
+        self.invoice = invoice
+        self.unit = smallest_unit(invoice.currency)
+        self.counted = _counted(invoice.line_items)
+        self.line_sum = _total(line.net_amount for line in self.counted)
+        self.row_tax = _total(row.amount for row in invoice.tax_lines)
+        self.row_base = _total(row.base for row in invoice.tax_lines)
+
+    def _near(self, a: Decimal | None, b: Decimal | None, parts: int = 1) -> bool:
+        return a is not None and b is not None and abs(a - b) <= self.unit * (1 + parts)
+
+    def _adjustments(self) -> tuple[Decimal, Decimal]:
+        """Charges less allowances as their total fields state them, and as their rows do."""
+        invoice = self.invoice
+        rows = _total(
+            (row.amount if row.charge else -row.amount) if row.amount is not None else None
+            for row in invoice.allowances_charges
+        )
+        stated = (invoice.charge_total or _ZERO) - (invoice.allowance_total or _ZERO)
+        return stated, _ZERO if rows is None else rows
+
+    def lines(self, *, include_tax_allowed: bool) -> Iterator[Finding]:
+        """Lines to their total, and that, less allowances and plus charges, to the net total."""
+        invoice, parts = self.invoice, len(self.counted)
+        if invoice.line_total is not None and invoice.net_total is not None:
+            stated, rows = self._adjustments()
+            if not any(self._near(invoice.line_total + more, invoice.net_total, 2) for more in (stated, rows)):
+                message = (
+                    f"the line total {invoice.line_total} with charges and allowances ({stated:+f}) "
+                    f"is not the net total {invoice.net_total}"
+                )
+                yield Finding("amounts.net", "error", message, "net_total")
+        target = invoice.line_total if invoice.line_total is not None else invoice.net_total
+        if self.line_sum is None or target is None or self._near(self.line_sum, target, parts):
+            return
+        if invoice.line_total is None and any(
+            self._near(self.line_sum + more, target, parts + 2) for more in self._adjustments()
+        ):
+            return
+        if include_tax_allowed and self._near(self.line_sum, invoice.gross_total, parts):
+            message = f"the line amounts add up to {self.line_sum}, the gross total: they seem to include tax"
+            yield Finding("lines.include_tax", "info", message, "line_items")
+            return
+        name = "line total" if invoice.line_total is not None else "net total"
+        message = f"the {parts} lines add up to {self.line_sum}, but the {name} is {target}"
+        yield Finding("lines.sum", "error", message, "line_items")
+
+    def gross(self) -> Iterator[Finding]:
+        """Net + tax = gross. Some formats round, or grant allowances on, the gross total itself."""
+        invoice = self.invoice
+        if invoice.net_total is None or invoice.tax_total is None or invoice.gross_total is None:
+            return
+        total = invoice.net_total + invoice.tax_total
+        ways = {_ZERO, invoice.rounding or _ZERO}
+        if invoice.line_total is None:
+            ways |= set(self._adjustments())
+        if not any(self._near(total + more, invoice.gross_total) for more in ways):
+            message = (
+                f"net {invoice.net_total} + tax {invoice.tax_total} is {total}, "
+                f"but the gross total is {invoice.gross_total}"
+            )
+            yield Finding("amounts.gross", "error", message, "gross_total")
+
+    def tax(self) -> Iterator[Finding]:
+        """Base x rate = tax in each row of the breakdown, and the rows against the totals."""
+        invoice, rows = self.invoice, self.invoice.tax_lines
+        allowed = self.unit * 2 + self.unit / 2 * len(self.counted)
+        for row in rows:
+            if row.base is not None and row.rate is not None and row.amount is not None:
+                expected = row.base * row.rate / 100
+                if abs(expected - row.amount) > allowed:
+                    message = f"{row.rate:f} % tax on {row.base} is {expected:.2f}, but the breakdown says {row.amount}"
+                    yield Finding("tax.row", "error", message, "tax_lines")
+        tax, net, base = invoice.tax_total, invoice.net_total, self.row_base
+        if self.row_tax is not None and tax is not None and not self._near(self.row_tax, tax, len(rows)):
+            message = f"the tax breakdown adds up to {self.row_tax}, but the total tax is {tax}"
+            yield Finding("tax.sum", "error", message, "tax_total")
+        if base is not None and net is not None and abs(base) > abs(net) + self.unit * (1 + len(rows)):
+            message = f"tax is charged on {base} in all, more than the net total {net}"
+            yield Finding("tax.base", "warning", message, "tax_lines")
+
+    def due(self) -> Iterator[Finding]:
+        """Gross - prepaid + rounding = due. A difference that nothing explains can be a prepayment left unsaid."""
+        invoice = self.invoice
+        if invoice.gross_total is None or invoice.amount_due is None:
+            return
+        left = invoice.gross_total - (invoice.prepaid or _ZERO)
+        if any(self._near(left + more, invoice.amount_due) for more in (_ZERO, invoice.rounding or _ZERO)):
+            return
+        if invoice.prepaid:
+            severity = "warning" if abs(left - invoice.amount_due) <= _CASH_ROUNDING else "error"
+            message = (
+                f"gross {invoice.gross_total} less prepaid {invoice.prepaid} is {left}, "
+                f"but the amount due is {invoice.amount_due}"
+            )
+            yield Finding("amounts.due", severity, message, "amount_due")
+        else:
+            message = (
+                f"the amount due {invoice.amount_due} is not the gross total {invoice.gross_total}, "
+                "and no payment made before is stated"
+            )
+            yield Finding("amounts.due_unexplained", "warning", message, "amount_due")
+
+    def confirmed(self, page: Notation | None) -> bool:
+        """Whether the gross total follows from figures that were read independently of it."""
+        invoice, gross, tax = self.invoice, self.invoice.gross_total, self.invoice.tax_total
+        if gross is None or (page and not page.shows(gross)):
+            return False
+        if (
+            invoice.prepaid
+            and invoice.amount_due is not None
+            and self._near(invoice.amount_due + invoice.prepaid, gross)
+        ):
+            return page is None or (page.shows(invoice.prepaid) and page.shows(invoice.amount_due))
+        adjusted = None if self.line_sum is None else self.line_sum + self._adjustments()[0]
+        for net, more in ((invoice.net_total, tax), (self.row_base, self.row_tax), (adjusted, tax)):
+            if net is not None and more and self._near(net + more, gross, len(self.counted)):
+                printed = [net, more, *(row.amount for row in invoice.tax_lines)]
+                return page is None or any(value is not None and page.shows(value) for value in printed)
+        # Without tax, the same figure can have been read as net and as gross by mistake: then a larger one is printed.
+        parts = len(self.counted)
+        plain = not tax and (
+            (tax is not None and self._near(invoice.net_total, gross)) or self._near(adjusted, gross, parts)
+        )
+        inclusive = bool(tax) and self._near(self.line_sum, gross, parts)
+        return (plain or inclusive) and (page is None or page.largest <= abs(gross))
+
+
+def _signs(invoice: Invoice) -> Iterator[Finding]:
+    total = invoice.gross_total if invoice.gross_total is not None else invoice.amount_due
+    if total is not None and total < 0 and invoice.doc_type == "invoice":
+        message = f"the total of this invoice is negative ({total}): is it a credit note?"
+        yield Finding("amounts.negative", "warning", message, "gross_total")
+    if total is not None and total == 0:
+        yield Finding("amounts.zero", "warning", "the total is zero", "gross_total")
+
+
+def _line_prices(lines: Iterable[LineItem]) -> Iterator[Finding]:
+    """Quantity x price against the line's amount, for each line. A discount on the line explains a difference too."""
+    odd = [
+        (number, line)
+        for number, line in enumerate(lines, 1)
+        if line.quantity is not None and line.unit_price is not None and line.net_amount is not None
+        if not _price_fits(line.quantity, line.unit_price, line.net_amount)
+    ]
+    for number, line in odd[:_MANY]:
+        message = f"line {line.line_id or number}: {line.quantity} x {line.unit_price} is not {line.net_amount}"
+        yield Finding("lines.price", "warning", message, "line_items")
+    if len(odd) > _MANY:
+        message = f"in {len(odd) - _MANY} more lines quantity x price is not the line's amount"
+        yield Finding("lines.price", "warning", message, "line_items")
+
+
+def _price_fits(quantity: Decimal, price: Decimal, net: Decimal) -> bool:
+    """Allows for a price that was rounded to the decimals it is printed with."""
+    exponent = price.as_tuple().exponent
+    half = Decimal(5).scaleb((exponent if isinstance(exponent, int) else 0) - 1)
+    # A whole price ("20") may be exact as well as rounded: it is taken as having two decimals.
+    allowed = Decimal("0.01") + abs(quantity) * min(half, Decimal("0.005"))
+    found = abs(quantity * price)
+    return any(abs(found / base - abs(net)) <= allowed for base in _PRICE_BASES)
