@@ -220,8 +220,26 @@ def test_no_more_calls_are_in_flight_than_the_pace_allows():
     assert asyncio.run(story()) == (3, 50)
 
 
-def test_every_call_is_told_as_it_starts():
-    """For a progress bar: attempts and repairs alike."""
-    told: list[None] = []
-    asyncio.run(extract(scripted(Unavailable("busy"), "nonsense", GOOD), on_call=lambda: told.append(None)))
-    assert len(told) == 3
+def test_every_call_asks_for_its_permit_first():
+    """Attempts and repairs alike: whoever pays can forbid the next call at the last moment."""
+    asked: list[None] = []
+
+    async def permit() -> None:
+        asked.append(None)
+
+    asyncio.run(extract(scripted(Unavailable("busy"), "nonsense", GOOD), permit=permit))
+    assert len(asked) == 3
+
+
+def test_a_call_that_is_forbidden_is_not_made_and_not_counted():
+    """What the permit raises ends the extraction; only the calls before it were used."""
+    allowed = iter([True, False])
+
+    async def permit() -> None:
+        if not next(allowed):
+            raise RuntimeError("the run is stopping")
+
+    model = scripted("nonsense", GOOD)
+    with pytest.raises(RuntimeError) as stopped:
+        asyncio.run(extract(model, permit=permit))
+    assert (model.calls, stopped.value.usage.calls) == (1, 1)  # pyright: ignore[reportAttributeAccessIssue]

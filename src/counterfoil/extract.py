@@ -6,24 +6,19 @@ rest. Neither decides where anything is stored.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import orjson
-
 from .checks import check_invoice, contradicts_page, tidy
 from .clock import Clock
 from .document import Finding, Limits, ReaderName, Reading, Usage
 from .errors import InputError
-from .extract_model import extract_with_model
+from .extract_model import PROMPT_VERSION, extract_with_model
 from .invoice import Invoice
 from .model import Model
-from .model_answer import invoice_schema
 from .pace import Pace
-from .prompt import INSTRUCTIONS
 from .reader import read_document
 
 # Part of every input's name: a new number reads finished inputs anew. Raise it when readers or checks change meaning.
@@ -59,7 +54,7 @@ class Examined:
 
 def recipe(reader: ReaderName, model: str | None) -> dict[str, Any]:
     """How documents are read, as far as it can change a result."""
-    prompt = hashlib.sha256(orjson.dumps([INSTRUCTIONS, invoice_schema()])).hexdigest()[:16] if model else None
+    prompt = PROMPT_VERSION if model else None
     return {"extractor": EXTRACTOR, "reader": reader, "model": model, "prompt": prompt}
 
 
@@ -89,8 +84,8 @@ async def ask_model(
     today: date,
     clock: Clock,
 ) -> Extraction:
-    """Has the model read the text. `permit` is awaited before each call and forbids it by raising. What was used is
-    told by `usage_of` if this ends in an error."""
+    """Has the model read the text. `permit` is awaited before each call and forbids it by raising. An error
+    that ends this bears what was used as its `usage`."""
     invoice, usage = await extract_with_model(
         reading.text, name, model, pace, sleep=clock.sleep, random=clock.random, permit=permit
     )

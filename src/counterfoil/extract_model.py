@@ -41,18 +41,19 @@ async def extract_with_model(
     random: Callable[[], float] = chance.random,
     max_attempts: int = 6,
     max_repairs: int = 2,
-    on_call: Callable[[], None] | None = None,
+    permit: Callable[[], Awaitable[None]] | None = None,
     deadline: float = 120.0,
 ) -> tuple[Invoice, Usage]:
     """The invoice that the model reads in `text`, and what the calls took.
 
     `max_attempts` bounds the calls for one answer, `max_repairs` the answers that are sent back; a call is given up
-    after `deadline` seconds, and counts as one that may have been paid. `on_call` is told of each call as it starts.
+    after `deadline` seconds, and counts as one that may have been paid. `permit` is awaited before each call
+    goes out, and forbids it by raising.
     Raises `Unavailable` after the last attempt, `SetupError` at once, `InputError` where the model declines, the
     document is too long, or no answer fits. Whatever is raised, a cancellation too, bears the `Usage` until then as its
     attribute `usage`. A call without an answer counts as a call, at no cost, since none is known.
     """
-    caller = _Caller(model, pace, sleep, random, max_attempts, on_call, deadline)
+    caller = _Caller(model, pace, sleep, random, max_attempts, permit, deadline)
     try:
         invoice = await _converse(caller, opening(text, file_name), max_repairs)
     except BaseException as error:
@@ -88,7 +89,7 @@ class _Caller:
     sleep: Callable[[float], Awaitable[None]]
     random: Callable[[], float]
     max_attempts: int
-    on_call: Callable[[], None] | None
+    permit: Callable[[], Awaitable[None]] | None
     deadline: float
     usage: Usage = field(default_factory=Usage)
 
@@ -114,8 +115,8 @@ class _Caller:
 
     async def _call(self, request: Request) -> Answer:
         async with self.pace.slot():
-            if self.on_call:
-                self.on_call()
+            if self.permit:
+                await self.permit()
             try:
                 answer = await self._within_deadline(request)
             except MAY_HAVE_REACHED_IT as error:

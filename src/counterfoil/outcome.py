@@ -67,6 +67,12 @@ def unrecorded_usage(claim: Claim, stored: Stored) -> Usage:
     return usage_in(content)
 
 
+def usage_of_error(error: BaseException) -> Usage:
+    """What was used before `error` ended it: the model's reader leaves it in the error."""
+    usage = getattr(error, "usage", None)
+    return usage if isinstance(usage, Usage) else Usage()
+
+
 class Unanswered(InputError):
     """The model gave no answer for this document, however often it was asked; `usage` is what that took."""
 

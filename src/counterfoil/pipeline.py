@@ -19,12 +19,11 @@ from weakref import WeakValueDictionary
 from .document import Limits, ReaderName, Usage
 from .errors import ClaimLost, CounterfoilError, InputError, Unavailable
 from .extract import Examined, Extraction, ask_model, examine, recipe
-from .extract_model import usage_of
 from .jsonfile import encode
 from .manifest import Manifest
 from .model import Model
 from .offload import Offload
-from .outcome import Unanswered, facts_of, result_content, unrecorded_usage
+from .outcome import Unanswered, facts_of, result_content, unrecorded_usage, usage_of_error
 from .pace import Pace
 from .results import Results, Stored, input_of
 from .source import Source, plan
@@ -200,16 +199,16 @@ class Run:
             try:
                 await self._outcome(claim)
             except InputError as exc:
-                await settled(self._fail(claim, str(exc), usage_of(exc)))
+                await settled(self._fail(claim, str(exc), usage_of_error(exc)))
             except (_Stopped, CounterfoilError):
                 raise
             except Exception as exc:  # a defect of ours must cost this document only, and must be seen
                 reason = f"internal error ({type(exc).__name__}: {exc}); please report it"
-                await settled(self._fail(claim, reason, usage_of(exc)))
+                await settled(self._fail(claim, reason, usage_of_error(exc)))
         except ClaimLost:
             pass  # somebody else's document by now
         except _Stopped as exc:
-            await settled(self.tools.worker.release([claim], {claim.document: usage_of(exc)}))
+            await settled(self.tools.worker.release([claim], {claim.document: usage_of_error(exc)}))
         except CounterfoilError as exc:
             self.stop(exc)
 
@@ -253,7 +252,7 @@ class Run:
                 examined.reading, claim.document, self.tools.model, self.tools.pace, permit, today, self.clock
             )
         except Unavailable as exc:
-            raise Unanswered(f"the model gave no answer: {exc}; `retry` it later", usage_of(exc)) from exc
+            raise Unanswered(f"the model gave no answer: {exc}; `retry` it later", usage_of_error(exc)) from exc
 
     async def _keep(self, claim: Claim, name: str, extraction: Extraction) -> None:
         """Stores a result, then records it: in that order, so that a finished record always has its result."""
