@@ -5,8 +5,8 @@ confirms; it puts the document in review. All else is a warning or an info. Chec
 raise because of what an invoice says.
 
 Errors: `missing.*`, `currency.unknown`, `lines.sum`, `amounts.net`, `amounts.gross`, `amounts.due`,
-`amounts.unconfirmed`, `tax.row`, `tax.sum`, `dates.due` (a warning for XML), `model.not_on_page`, and `page.gross_total`
-or `page.amount_due` where that is the total and the page has another.
+`amounts.unconfirmed`, `tax.row`, `tax.sum`, `dates.due` (a warning for XML), `model.not_on_page`, and
+`page.gross_total` or `page.amount_due` where that is the total and the page has another.
 Warnings: `lines.price`, `amounts.due_unexplained`, `amounts.negative`, `amounts.zero`, `tax.base`, `dates.*`,
 `iban.invalid`, `vat.invalid`, `page.*`. Info: `lines.include_tax`.
 """

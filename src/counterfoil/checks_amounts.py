@@ -38,8 +38,7 @@ def check_confirmed(invoice: Invoice, notation: Notation | None) -> Iterator[Fin
 
     `notation` is the page, where there is one: what confirms must be printed there.
     """
-    sums = _Sums(_upright(invoice))
-    if not sums.confirmed(notation if notation and notation.has_amounts else None):
+    if not _Sums(_upright(invoice)).confirmed(notation):
         what = "amount due" if invoice.gross_total is None else "gross total"
         amount = invoice.amount_due if invoice.gross_total is None else invoice.gross_total
         if amount is not None:
@@ -195,27 +194,41 @@ class _Sums:
 
     def confirmed(self, page: Notation | None) -> bool:
         """Whether the gross total follows from figures that were read independently of it."""
-        invoice, gross, tax = self.invoice, self.invoice.gross_total, self.invoice.tax_total
+        invoice, gross, tax, due = (
+            self.invoice,
+            self.invoice.gross_total,
+            self.invoice.tax_total,
+            self.invoice.amount_due,
+        )
         if gross is None or (page and not page.shows(gross)):
             return False
-        if (
-            invoice.prepaid
-            and invoice.amount_due is not None
-            and self._near(invoice.amount_due + invoice.prepaid, gross)
+        if invoice.prepaid and due is not None and self._near(due + invoice.prepaid, gross):
+            return page is None or (page.shows(invoice.prepaid) and page.shows(due))
+        parts = len(self.counted)
+        for net, more, sums in (
+            (invoice.net_total, tax, 1),
+            (self.row_base, self.row_tax, 2),
+            (self._net(), tax, parts),
         ):
-            return page is None or (page.shows(invoice.prepaid) and page.shows(invoice.amount_due))
-        adjusted = None if self.line_sum is None else self.line_sum + self._adjustments()[0]
-        for net, more in ((invoice.net_total, tax), (self.row_base, self.row_tax), (adjusted, tax)):
-            if net is not None and more and self._near(net + more, gross, len(self.counted)):
+            if net is not None and more and self._near(net + more, gross, sums):
                 printed = [net, more, *(row.amount for row in invoice.tax_lines)]
                 return page is None or any(value is not None and page.shows(value) for value in printed)
-        # Without tax, the same figure can have been read as net and as gross by mistake: then a larger one is printed.
-        parts = len(self.counted)
-        plain = not tax and (
-            (tax is not None and self._near(invoice.net_total, gross)) or self._near(adjusted, gross, parts)
-        )
-        inclusive = bool(tax) and self._near(self.line_sum, gross, parts)
-        return (plain or inclusive) and (page is None or page.largest <= abs(gross))
+        return page is not None and self._confirmed_without_tax(gross, page)
+
+    def _net(self) -> Decimal | None:
+        """The lines with charges and allowances."""
+        return None if self.line_sum is None else self.line_sum + self._adjustments()[0]
+
+    def _confirmed_without_tax(self, gross: Decimal, page: Notation) -> bool:
+        """Lines that add up to the total. A reader that overlooked the tax has taken the net total for it; so the page
+        may print nothing larger, no other total, and no rate of a tax that was not read."""
+        net, tax = self.invoice.net_total, self.invoice.tax_total
+        if tax or (net is not None and not self._near(net, gross)):
+            return False
+        if not self._near(self._net(), gross, len(self.counted)):
+            return False
+        only_total = page.largest <= abs(gross) and page.total in (None, abs(gross))
+        return only_total and (tax is not None or not page.has_rates)
 
 
 def _signs(invoice: Invoice) -> Iterator[Finding]:

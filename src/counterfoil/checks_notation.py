@@ -23,6 +23,7 @@ _TOTAL = re.compile(
     r"te betalen|totale|importo|da pagare|importe|a pagar|balance|amount due|due payable)",
     re.IGNORECASE,
 )
+_RATE = re.compile(r"(\d[\d.,]*)\s?%")
 _MIN_AMOUNTS = 3
 _MAX_GARBLED = 0.05
 _MONTHS = (
@@ -75,6 +76,11 @@ class Notation:
         """What the page seems to give as its total: the largest amount in a row that speaks of one."""
         rows = [line for line in self.text.splitlines() if _TOTAL.search(line)]
         return max((_money_value(match[0]) for line in rows for match in _MONEY.finditer(line)), default=None)
+
+    @cached_property
+    def has_rates(self) -> bool:
+        """Whether a percentage other than 0 is printed."""
+        return any(match[1].strip("0.,") for match in _RATE.finditer(self.text))
 
     @cached_property
     def has_amounts(self) -> bool:
