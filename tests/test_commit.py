@@ -7,12 +7,12 @@ import random
 from collections.abc import Callable, Iterable
 
 import pytest
+from tests.faults import Fault, FaultyStore
+from tests.virtual import virtual_clock, virtually
 
 from counterfoil.commit import KEPT_VERSIONS, Record, Records, Register
 from counterfoil.errors import CommitUncertain, ManifestCorrupt, Refused, SetupError, Unavailable
 from counterfoil.store_memory import MemoryStore
-from tests.faults import Fault, FaultyStore
-from tests.virtual import virtual_clock, virtually
 
 KEY = "register.json"
 
@@ -244,7 +244,7 @@ def test_a_cancelled_change_that_has_not_gone_out_is_withdrawn():
 
 
 def test_cancellation_at_any_moment_acknowledges_nothing_falsely():
-    """I10 at every millisecond of a faulty commit: an answer means a durable change, and a change counts at most once."""
+    """I10 at every moment of a faulty commit: an answer means a durable change, and a change counts at most once."""
 
     async def law(moment: int, fault: Fault) -> None:
         store = FaultyStore(MemoryStore(), latency=0.02)

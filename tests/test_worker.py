@@ -1,0 +1,357 @@
+"""The laws of claims: who holds a document, who takes it over, and whose finish counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.faults import Fault, FaultyStore
+from tests.virtual import virtual_clock, virtually
+
+from counterfoil import transitions
+from counterfoil.document import Usage
+from counterfoil.errors import ClaimLost
+from counterfoil.jsonfile import decode, encode
+from counterfoil.liveness import heartbeat_key
+from counterfoil.manifest import Manifest
+from counterfoil.store_memory import MemoryStore
+from counterfoil.worker import Claim, Worker
+
+LEASE = 30.0
+DONE: dict[str, Any] = {"status": "done", "result": "results/x"}
+
+
+@asynccontextmanager
+async def at(store: Any, name: str, seed: int = 0) -> AsyncGenerator[tuple[Manifest, Worker]]:
+    """A worker called `name`, as if on a machine of its own: its heartbeats tell no pid of this one."""
+    async with AsyncExitStack() as stack:
+        manifest = await stack.enter_async_context(Manifest.open(store, clock=virtual_clock(seed), writer=name))
+        worker = await stack.enter_async_context(Worker.join(manifest, lease=LEASE))
+        worker._heart._about["machine"] = f"machine-of-{name}"
+        await worker._heart.beat()
+        yield manifest, worker
+
+
+async def planned(store: Any, count: int) -> None:
+    async with Manifest.open(store, clock=virtual_clock(), writer="planner") as manifest:
+        documents = [(f"doc-{n}", "mark", 1) for n in range(count)]
+        await manifest.register(0).commit(transitions.plan(documents, "2026-01-01T00:00:00Z"))
+
+
+async def die(worker: Worker) -> None:
+    """Stops a worker's heart without a word, as kill -9 does."""
+    for task in asyncio.all_tasks():
+        if task.get_name() == "heartbeat" and task.get_coro().cr_frame.f_locals.get("self") is worker:  # type: ignore[union-attr]
+            task.cancel()
+
+
+async def claimed_by_all(*workers: Worker) -> list[Claim]:
+    return [claim for claims in await asyncio.gather(*(w.claim(10) for w in workers)) for claim in claims]
+
+
+def test_no_two_workers_hold_one_document():
+    """Five workers claim at once; every document has one holder."""
+
+    async def law() -> None:
+        store = FaultyStore(MemoryStore(), latency=0.03)
+        await planned(store, 40)
+        async with AsyncExitStack() as stack:
+            workers = [(await stack.enter_async_context(at(store, f"w{n}", n)))[1] for n in range(5)]
+            held = await claimed_by_all(*workers)
+            assert sorted(claim.document for claim in held) == sorted({claim.document for claim in held})
+            assert len(held) == 40
+
+    virtually(law())
+
+
+def test_a_claim_whose_reply_was_lost_is_known_to_its_worker():
+    """I6: whatever becomes of the write, the worker ends up holding what the manifest says it holds."""
+
+    async def law(fault: Fault) -> None:
+        store = FaultyStore(MemoryStore())
+        await planned(store, 3)
+        async with at(store, "w") as (manifest, worker):
+            faults = iter([fault])
+            store.fault = lambda op, key: next(faults, None) if key.startswith("manifest/") else None
+            claims = await worker.claim(10)
+            owned = {d for d, record in [r async for r in manifest.records()] if record["owner"] == "w"}
+            assert {claim.document for claim in claims} == owned == {"doc-0", "doc-1", "doc-2"}
+
+    for fault in ("lost", "lied", "late", "unsent", "refused"):
+        virtually(law(fault))
+
+
+def test_a_claim_that_is_cancelled_in_flight_is_not_orphaned():
+    """I6: the caller is gone, but the worker knows, and gives the documents back when it leaves."""
+
+    async def law() -> None:
+        store = FaultyStore(MemoryStore(), latency=0.05)
+        await planned(store, 3)
+        async with at(store, "w") as (_, worker):
+            claiming = asyncio.create_task(worker.claim(10))
+            await asyncio.sleep(0.12)
+            claiming.cancel()
+            await asyncio.wait([claiming])
+            assert worker.held == 3
+        manifest = await Manifest.read(store, clock=virtual_clock())
+        assert {record["status"] async for _, record in manifest.records()} == {"pending"}
+
+    virtually(law())
+
+
+def test_a_silent_worker_is_taken_over_after_its_lease_and_not_before():
+    """No clocks of two machines are compared: only how long its heartbeat has not changed."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 1)
+        async with at(store, "dead") as (_, dead), at(store, "live") as (_, live):
+            await dead.claim(1)
+            await die(dead)
+            await live.survey()
+            assert await live.claim(1) == []
+            await asyncio.sleep(LEASE * 0.6)
+            await live.survey()
+            assert await live.claim(1) == []
+            await asyncio.sleep(LEASE * 0.8)
+            (claim,) = await live.claim(1)
+            assert claim.attempt == 2
+
+    virtually(law())
+
+
+def test_a_living_worker_keeps_its_claims_however_long_it_takes():
+    """An hour over one document is fine as long as the heart beats."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 1)
+        async with at(store, "slow") as (_, slow), at(store, "other") as (_, other):
+            (claim,) = await slow.claim(1)
+            await asyncio.sleep(3600)
+            await other.survey()
+            assert await other.claim(1) == []
+            await slow.finish(claim, DONE, Usage())
+
+    virtually(law())
+
+
+def test_a_superseded_worker_finishes_nothing():
+    """I3: the zombie wakes after the takeover; its finish is refused, the new holder's counts."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 1)
+        async with at(store, "zombie") as (_, zombie), at(store, "live") as (manifest, live):
+            (old,) = await zombie.claim(1)
+            await die(zombie)
+            await asyncio.sleep(LEASE * 2)
+            await live.survey()
+            (new,) = await live.claim(1)
+            with pytest.raises(ClaimLost):
+                await zombie.finish(old, {"status": "review"}, Usage())
+            await live.finish(new, DONE, Usage())
+            with pytest.raises(ClaimLost):
+                await zombie.finish(old, {"status": "review"}, Usage())
+            record = await manifest.get("doc-0")
+            assert record is not None
+            assert (record["status"], record["attempt"]) == ("done", 2)
+
+    virtually(law())
+
+
+def test_a_worker_that_was_away_asks_whether_its_claim_still_holds():
+    """Before it pays for a call: a zombie must not start one for a document that is somebody else's."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 2)
+        async with at(store, "zombie") as (_, zombie), at(store, "live") as (_, live):
+            lost, _ = await zombie.claim(2)
+            await die(zombie)
+            await asyncio.sleep(LEASE * 2)
+            await live.survey()
+            await live.claim(1)
+            with pytest.raises(ClaimLost):
+                await zombie.assure(lost)
+
+    virtually(law())
+
+
+def test_a_finish_whose_reply_was_lost_is_one_finish():
+    """I2, I4: each fault on a finish leaves one finish in the history, and the caller is told of success."""
+
+    async def law(fault: Fault) -> None:
+        store = FaultyStore(MemoryStore())
+        await planned(store, 1)
+        async with at(store, "w") as (manifest, worker):
+            (claim,) = await worker.claim(1)
+            faults = iter([fault, fault])
+            store.fault = lambda op, key: next(faults, None) if key.startswith("manifest/") else None
+            await worker.finish(claim, DONE, Usage(calls=1))
+            await asyncio.sleep(5)
+            record = await manifest.get("doc-0")
+            assert record is not None
+            assert [event["event"] for event in record["history"]] == ["planned", "claimed", "done"]
+            assert record["calls"] == 1
+
+    for fault in ("lost", "lied", "late", "unsent", "refused"):
+        virtually(law(fault))
+
+
+def test_a_document_that_outlives_three_workers_is_poison_until_it_is_retried():
+    """It fails with its history instead of killing a fourth worker; `retry` clears it."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 1)
+        async with at(store, "last") as (manifest, last):
+            for n in range(3):
+                async with at(store, f"victim-{n}") as (_, victim):
+                    await victim.survey()
+                    await asyncio.sleep(LEASE * 2)
+                    (claim,) = await victim.claim(1)
+                    assert claim.attempt == n + 1
+                    await die(victim)
+                    victim._held.clear()  # it dies without giving anything back, and its heartbeat stays
+                    victim._heart.stop = lambda: asyncio.sleep(0)  # type: ignore[method-assign]
+            await asyncio.sleep(LEASE * 2)
+            await last.survey()
+            assert await last.claim(1) == []
+            record = await manifest.get("doc-0")
+            assert record is not None
+            assert record["status"] == "failed"
+            assert "3 workers died" in record["reason"]
+            await manifest.register(0).commit(transitions.retry("doc-0", "2026-01-01T00:00:00Z"))
+            await last.survey()
+            assert len(await last.claim(1)) == 1
+
+    virtually(law())
+
+
+def test_leaving_gives_back_what_is_held_and_takes_the_heartbeat_away():
+    """After a graceful end others may go on at once."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 5)
+        async with at(store, "w") as (_, worker):
+            await worker.claim(5)
+            assert await store.get(heartbeat_key("w")) is not None
+        assert await store.get(heartbeat_key("w")) is None
+        async with at(store, "next") as (_, following):
+            assert len(await following.claim(5)) == 5
+
+    virtually(law())
+
+
+def test_a_worker_of_this_machine_whose_process_is_gone_is_dead_at_once():
+    """A re-run after kill -9 on the same host starts without waiting for the lease."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 1)
+        async with Manifest.open(store, clock=virtual_clock(), writer="killed") as manifest:
+            await manifest.register(0).commit(transitions.claim("killed", 1, (), (), "2026-01-01T00:00:00Z"))
+            async with Worker.join(manifest, lease=LEASE) as witness:
+                beat = witness._heart._about
+            gone = beat | {"pid": 2**22 + 1, "process_start": "1"}
+            await store.put(heartbeat_key("killed"), encode(gone))
+        async with at(store, "rerun") as (_, rerun):
+            assert len(await rerun.claim(1)) == 1
+            assert asyncio.get_running_loop().time() < 1
+
+    virtually(law())
+
+
+def test_a_reused_pid_is_not_mistaken_for_the_worker():
+    """The process that has the pid now began at another time."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 1)
+        async with at(store, "w") as (manifest, worker):
+            about = dict(worker._heart._about)
+        async with Manifest.open(store, clock=virtual_clock(), writer="killed") as manifest:
+            await manifest.register(0).commit(transitions.claim("killed", 1, (), (), "2026-01-01T00:00:00Z"))
+        from counterfoil.liveness import machine
+
+        await store.put(heartbeat_key("killed"), encode(about | {"machine": machine(), "process_start": "1"}))
+        async with at(store, "rerun") as (_, rerun):
+            assert len(await rerun.claim(1)) == 1
+
+    virtually(law())
+
+
+def test_a_worker_that_joined_a_moment_ago_is_not_taken_for_dead():
+    """Its heartbeat is older than its first claim, so whoever sees the claim can see the heartbeat."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 2)
+        async with at(store, "old") as (_, old), at(store, "new") as (_, new):
+            await new.claim(1)
+            await old.survey()
+            (claim,) = await old.claim(2)
+            assert claim.record["history"][-1]["event"] == "claimed"
+            assert await old.claim(2) == []
+
+    virtually(law())
+
+
+def test_release_keeps_what_was_spent():
+    """A document given back tells the next holder what it has cost already."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 1)
+        async with at(store, "w") as (manifest, worker):
+            (claim,) = await worker.claim(1)
+            await worker.release([claim], {"doc-0": replace(Usage(), calls=2, input_tokens=100)})
+            record = await manifest.get("doc-0")
+            assert record is not None
+            assert (record["status"], record["calls"], record["input_tokens"]) == ("pending", 2, 100)
+
+    virtually(law())
+
+
+def test_planning_again_changes_nothing_and_a_changed_source_starts_anew():
+    """A finished document stays finished until its source's mark differs; its old outcome then is gone."""
+    at_ = "2026-01-01T00:00:00Z"
+    first = transitions.plan([("a", "m1", 1)], at_)({})
+    done = {"a": first["a"] | {"status": "done", "result": "results/x", "attempt": 1}}
+    assert transitions.plan([("a", "m1", 1)], at_)(done) == {}
+    again = transitions.plan([("a", "m2", 2)], at_)(done)["a"]
+    assert (again["status"], again["mark"], "result" in again) == ("pending", "m2", False)
+    assert [event["event"] for event in again["history"]] == ["planned", "source changed"]
+
+
+def test_a_heartbeat_that_can_not_be_read_still_lives_by_its_mark():
+    """Somebody's broken file must not stop the others."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 1)
+        await store.put(heartbeat_key("odd"), b"\xff not json")
+        async with at(store, "w") as (_, worker):
+            assert len(await worker.claim(1)) == 1
+
+    virtually(law())
+
+
+def test_the_register_of_a_shard_is_written_as_people_can_read_it():
+    """One object, indented, with the history of each document."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 1)
+        found = await store.get("manifest/0000.json")
+        assert found is not None
+        assert b'\n    "doc-0": {\n' in found.body
+        assert decode(found.body, "")["records"]["doc-0"]["status"] == "pending"
+
+    virtually(law())
