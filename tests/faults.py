@@ -16,9 +16,9 @@ Fault = Literal["unsent", "lost", "lied", "refused", "late"]
 class FaultyStore:
     """Fails conditional writes as `fault` says, for each: None lets it pass.
 
-    `unsent`: never applied, no reply. `lost`: applied, no reply. `lied`: applied, reported as a conflict (an own
-    retry of a client does that). `refused`: not applied, reported as a conflict (409). `late`: no reply, applied `delay` s later if
-    its condition still holds then.
+    `unsent`: never applied, no reply. `lost`: applied, no reply. `lied`: applied, reported as a conflict (a client's
+    own retry does that). `refused`: not applied, reported as a conflict (409). `late`: no reply, applied `delay` s
+    later if its condition still holds then.
     """
 
     def __init__(self, store: Store, *, latency: float = 0.0, delay: float = 1.0) -> None:

@@ -355,3 +355,28 @@ def test_the_register_of_a_shard_is_written_as_people_can_read_it():
         assert decode(found.body, "")["records"]["doc-0"]["status"] == "pending"
 
     virtually(law())
+
+
+def test_a_finish_that_landed_already_is_no_second_one():
+    """I2: a worker that could not learn its verdict asks again, and the record stays as the first landing left it."""
+    at_ = "2026-01-01T00:00:00Z"
+    running = {"status": "running", "owner": "w", "attempt": 1, "mark": "m", "size": 1, "history": []}
+    finish = transitions.finish("a", "w", 1, DONE, Usage(calls=1), at_)
+    once = finish({"a": running})
+    assert finish(once) == once
+
+
+def test_a_worker_takes_up_what_the_manifest_says_is_its_own():
+    """I6: a claim whose verdict it could never learn is found and held, under a new attempt."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 2)
+        async with at(store, "w") as (manifest, worker):
+            change = transitions.claim("w", 1, (), (), "2026-01-01T00:00:00Z")
+            await manifest.register(0).commit(change)  # landed, and the worker was not told
+            await worker.survey()
+            claims = await worker.claim(5)
+            assert sorted((claim.document, claim.attempt) for claim in claims) == [("doc-0", 2), ("doc-1", 1)]
+
+    virtually(law())
