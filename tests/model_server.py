@@ -40,7 +40,7 @@ __all__ = [
     "serving",
 ]
 
-KEY = "sk-this-must-never-be-seen-0123456789"
+KEY = "our-own-secret-0123456789"
 
 Reply = Callable[[web.Request, dict[str, Any]], web.StreamResponse]
 

@@ -115,7 +115,7 @@ def test_a_redirect_is_not_followed():
 
     def reply(request: web.Request, body: dict[str, Any]) -> web.Response:
         reached.append(request.path)
-        return web.Response(status=308, headers={"Location": "/v1/elsewhere"})
+        return web.Response(status=308, headers={"Location": "/v1/chat/completions?again"})
 
     assert isinstance(error_of(reply), SetupError)
     assert reached == ["/v1/chat/completions"]

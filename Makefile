@@ -1,0 +1,49 @@
+# Everything works on a fresh machine with Python 3.11+ and make: each target sets up what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint bench lock clean
+
+demo: $(VENV)/.installed
+	@rm -rf out/demo
+	@$(BIN)/counterfoil run samples --out out/demo
+	@echo "Try next:"
+	@echo "  $(BIN)/counterfoil show out/demo contoso-letter.plain.pdf     what was read, and why it is in review"
+	@echo "  $(BIN)/counterfoil export out/demo --format csv               all of it as one table"
+	@echo "  less out/demo/manifest/0000.json                              the manifest itself"
+	@echo "  $(BIN)/counterfoil run YOUR_FOLDER --out out/mine             your own invoices, offline"
+	@echo "  OPENAI_API_KEY=... $(BIN)/counterfoil run YOUR_FOLDER --out s3://BUCKET/run --model openai:gpt-4.1-mini"
+
+test: $(VENV)/.developed
+	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff format -q --check .
+	@$(BIN)/basedpyright --level error
+	@$(BIN)/pytest
+
+bench: $(VENV)/.developed
+	@$(BIN)/python -m benchmarks
+
+# One resolution for both: what users install is what was tested.
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate
+lock: $(VENV)/.developed
+	@$(COMPILE) --upgrade --all-extras --group dev pyproject.toml -o requirements-dev.lock
+	@$(COMPILE) --upgrade -c requirements-dev.lock pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) out build dist .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Counterfoil needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python requirements.lock pyproject.toml
+	@echo "setting up (once, about half a minute) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/.developed: $(VENV)/.installed requirements-dev.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,101 @@
+"""Real S3 servers for tests: each a process on a free port, that writes only below a folder it is given.
+
+A server ends with the `with` that started it. It watches its stdin, too, which closes when the tests' process is gone:
+no way of dying leaves a server behind.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+_PATIENCE = 30.0
+_GUARDED = """
+import os, runpy, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+"""
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def ministack(folder: Path) -> Generator[str]:
+    """The URL of an S3 server that keeps conditional writes."""
+    port = free_port()
+    switches = {"IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0", "LOG_LEVEL": "ERROR", "SERVICES": "s3"}
+    environ = switches | {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "S3_DATA_DIR": str(folder / "s3")}
+    with _running(["ministack"], folder, environ, f"http://127.0.0.1:{port}/_ministack/health") as process:
+        yield _url(port, process)
+
+
+@contextmanager
+def localbucket(folder: Path) -> Generator[str]:
+    """The URL of an S3 server that ignores If-Match, as some of the small ones do."""
+    port = free_port()
+    (folder / "data").mkdir()
+    arguments = ["localbucket", "--port", str(port), str(folder / "data")]
+    with _running(arguments, folder, {}, f"http://127.0.0.1:{port}/") as process:
+        yield _url(port, process)
+
+
+def make_bucket(url: str, bucket: str) -> None:
+    """Both servers make a bucket for whoever asks."""
+    urllib.request.urlopen(urllib.request.Request(f"{url}/{bucket}", method="PUT")).close()
+
+
+def _url(port: int, process: subprocess.Popen[bytes]) -> str:
+    assert process.poll() is None
+    return f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _running(
+    arguments: Sequence[str], folder: Path, environ: Mapping[str, str], ready: str
+) -> Generator[subprocess.Popen[bytes]]:
+    """The server's process, once `ready` answers."""
+    own = {"HOME": str(folder), "TMPDIR": str(folder), "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _GUARDED, *arguments],
+            cwd=folder,
+            env={**own, **environ},
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        deadline = time.monotonic() + _PATIENCE
+        while not _answers(ready):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{arguments[0]} did not start: {log.read_text()[-2000:]}")
+            time.sleep(0.02)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=1).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
