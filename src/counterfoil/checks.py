@@ -5,7 +5,7 @@ confirms; it puts the document in review. All else is a warning or an info. Chec
 raise because of what an invoice says.
 
 Errors: `missing.*`, `currency.unknown`, `lines.sum`, `amounts.net`, `amounts.gross`, `amounts.due`,
-`amounts.unconfirmed`, `tax.row`, `tax.sum`, `dates.due` (a warning for XML), `model.not_on_page`, and
+`amounts.unconfirmed`, `amounts.absurd`, `tax.row`, `tax.sum`, `dates.due` (a warning for XML), `model.not_on_page`, and
 `page.gross_total` or `page.amount_due` where that is the total and the page has another.
 Warnings: `lines.price`, `amounts.due_unexplained`, `amounts.negative`, `amounts.zero`, `tax.base`, `dates.*`,
 `iban.invalid`, `vat.invalid`, `page.*`. Info: `lines.include_tax`.
@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from .checks_amounts import check_amounts, check_confirmed
+from .checks_amounts import absurd_amounts, check_amounts, check_confirmed
 from .checks_ids import check_dates, check_ids, check_must_haves
 from .checks_notation import Notation
 from .checks_page import against_page, invented
@@ -29,12 +29,10 @@ def check_invoice(
 ) -> list[Finding]:
     """All findings on a tidy invoice that `reader` (xml, model or rules) read. `page_text` is the document's text."""
     notation = Notation(page_text) if page_text and reader != "xml" else None
-    findings = [
-        *check_must_haves(invoice),
-        *check_dates(invoice, reader, today),
-        *check_ids(invoice),
-        *check_amounts(invoice, reader),
-    ]
+    findings = [*check_must_haves(invoice), *check_dates(invoice, reader, today), *check_ids(invoice)]
+    if absurd := list(absurd_amounts(invoice)):
+        return findings + absurd
+    findings += check_amounts(invoice, reader)
     if reader != "xml":
         findings += check_confirmed(invoice, notation)
     if reader == "model" and notation:
@@ -44,7 +42,7 @@ def check_invoice(
 
 def contradicts_page(invoice: Invoice, page_text: str) -> list[Finding]:
     """Where embedded XML says other than the page of the same document; empty if the page can't be read for certain."""
-    return list(against_page(invoice, Notation(page_text)))
+    return [] if any(absurd_amounts(invoice)) else list(against_page(invoice, Notation(page_text)))
 
 
 def tidy(invoice: Invoice) -> Invoice:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from typing import cast
+
+from pydantic import BaseModel
 
 from .checks_notation import Notation
 from .currencies import smallest_unit
@@ -17,9 +20,27 @@ from .invoice import Invoice, LineItem
 
 _ZERO = Decimal(0)
 _MANY = 20
+_MAX_EXPONENT = 15
+# Generous, since programs write out the whole of a binary fraction.
+_MAX_DECIMALS = 40
 _CASH_ROUNDING = Decimal("0.05")
 # An item's price may be for so many pieces; the invoice has no field for that (BT-149).
 _PRICE_BASES = (1, 10, 100, 1000)
+
+
+def absurd_amounts(invoice: Invoice) -> Iterator[Finding]:
+    """An error for each amount that can be none on an invoice. Nothing can be calculated with such an amount."""
+    for name, value in _all_amounts(invoice):
+        if value.adjusted() > _MAX_EXPONENT or int(value.as_tuple().exponent) < -_MAX_DECIMALS:
+            yield Finding("amounts.absurd", "error", f"{name} is {value:.3g}, which can be no amount", name)
+
+
+def _all_amounts(invoice: Invoice) -> Iterator[tuple[str, Decimal]]:
+    for name, value in invoice:
+        for part in cast("list[BaseModel]", value) if isinstance(value, list) else ():
+            yield from ((name, inner) for _, inner in part if isinstance(inner, Decimal))
+        if isinstance(value, Decimal):
+            yield name, value
 
 
 def check_amounts(invoice: Invoice, reader: str) -> Iterator[Finding]:
@@ -100,33 +121,25 @@ class _Sums:
     def _near(self, a: Decimal | None, b: Decimal | None, parts: int = 1) -> bool:
         return a is not None and b is not None and abs(a - b) <= self.unit * (1 + parts)
 
-    def _adjustments(self) -> tuple[Decimal, Decimal]:
-        """Charges less allowances as their total fields state them, and as their rows do."""
+    def _adjustment(self) -> Decimal:
+        """Charges less allowances: their totals where these are stated, else their rows, else nothing."""
         invoice = self.invoice
-        rows = _total(
-            (row.amount if row.charge else -row.amount) if row.amount is not None else None
-            for row in invoice.allowances_charges
-        )
-        stated = (invoice.charge_total or _ZERO) - (invoice.allowance_total or _ZERO)
-        return stated, _ZERO if rows is None else rows
+        if invoice.charge_total is not None or invoice.allowance_total is not None:
+            return (invoice.charge_total or _ZERO) - (invoice.allowance_total or _ZERO)
+        rows = invoice.allowances_charges
+        return sum((row.amount if row.charge else -row.amount for row in rows if row.amount is not None), _ZERO)
 
     def lines(self, *, include_tax_allowed: bool) -> Iterator[Finding]:
         """Lines to their total, and that, less allowances and plus charges, to the net total."""
-        invoice, parts = self.invoice, len(self.counted)
-        if invoice.line_total is not None and invoice.net_total is not None:
-            stated, rows = self._adjustments()
-            if not any(self._near(invoice.line_total + more, invoice.net_total, 2) for more in (stated, rows)):
-                message = (
-                    f"the line total {invoice.line_total} with charges and allowances ({stated:+f}) "
-                    f"is not the net total {invoice.net_total}"
-                )
-                yield Finding("amounts.net", "error", message, "net_total")
-        target = invoice.line_total if invoice.line_total is not None else invoice.net_total
+        invoice, parts, more = self.invoice, len(self.counted), self._adjustment()
+        lines, net = invoice.line_total, invoice.net_total
+        if lines is not None and net is not None and not self._near(lines + more, net, 2):
+            message = f"the line total {lines} with charges and allowances ({more:+f}) is not the net total {net}"
+            yield Finding("amounts.net", "error", message, "net_total")
+        target = lines if lines is not None else net
         if self.line_sum is None or target is None or self._near(self.line_sum, target, parts):
             return
-        if invoice.line_total is None and any(
-            self._near(self.line_sum + more, target, parts + 2) for more in self._adjustments()
-        ):
+        if invoice.line_total is None and self._near(self.line_sum + more, target, parts + 2):
             return
         if include_tax_allowed and self._near(self.line_sum, invoice.gross_total, parts):
             message = f"the line amounts add up to {self.line_sum}, the gross total: they seem to include tax"
@@ -144,7 +157,7 @@ class _Sums:
         total = invoice.net_total + invoice.tax_total
         ways = {_ZERO, invoice.rounding or _ZERO}
         if invoice.line_total is None:
-            ways |= set(self._adjustments())
+            ways.add(self._adjustment())
         if not any(self._near(total + more, invoice.gross_total) for more in ways):
             message = (
                 f"net {invoice.net_total} + tax {invoice.tax_total} is {total}, "
@@ -217,7 +230,7 @@ class _Sums:
 
     def _net(self) -> Decimal | None:
         """The lines with charges and allowances."""
-        return None if self.line_sum is None else self.line_sum + self._adjustments()[0]
+        return None if self.line_sum is None else self.line_sum + self._adjustment()
 
     def _confirmed_without_tax(self, gross: Decimal, page: Notation) -> bool:
         """Lines that add up to the total. A reader that overlooked the tax has taken the net total for it; so the page
