@@ -25,6 +25,10 @@ from .store import Entry, Object
 
 T = TypeVar("T")
 _LOCK_PATIENCE = 10.0
+# What no retry cures: rights, a read-only mount, too long a name, a file where a folder is needed or vice versa.
+_FOR_A_PERSON = frozenset(
+    (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+)
 
 
 def _tag(body: bytes) -> str:
@@ -50,7 +54,7 @@ class FolderStore:
     def path(self, key: str) -> Path:
         """Where a key lives; a key can't leave the root."""
         path = self.root / key
-        if ".." in path.relative_to(self.root).parts or "\0" in key:
+        if not path.is_relative_to(self.root) or path == self.root or ".." in path.parts or "\0" in key:
             raise SetupError(f"{key!r} is no key inside {self.root}")
         if "%" in key and not os.path.lexists(path):
             raw = self.root / os.fsdecode(unquote_to_bytes(key))
@@ -90,19 +94,13 @@ class FolderStore:
 
     def _swap(self, key: str, body: bytes, tag: str) -> str:
         path = self.path(key)
+        if not path.is_file():
+            raise Conflict(f"{key} is gone")
         with _lock(path):
-            try:
-                known = path.read_bytes()
-            except FileNotFoundError as exc:
-                raise Conflict(f"{key} is gone") from exc
-            if _tag(known) != tag:
+            if _tag(path.read_bytes()) != tag:
                 raise Conflict(f"{key} has another tag")
             with _temporary(path, body) as temporary:
-                # A listing tells rewritten files by their time: let it grow even within one tick of the file system.
-                after = path.stat().st_mtime_ns + 1
-                if temporary.stat().st_mtime_ns < after:
-                    os.utime(temporary, ns=(after, after))
-                temporary.replace(path)
+                _replace(temporary, path)
             _sync_folder(path.parent)
         return _tag(body)
 
@@ -110,12 +108,16 @@ class FolderStore:
         def write() -> None:
             path = self.path(key)
             with _temporary(path, body, durable=False) as temporary:
-                temporary.replace(path)
+                _replace(temporary, path)
 
         await _in_thread(write, f"write {key!r} in {self.root}")
 
     async def delete(self, key: str) -> None:
-        await _in_thread(lambda: self.path(key).unlink(missing_ok=True), f"delete {key!r} in {self.root}")
+        def remove() -> None:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                self.path(key).unlink()
+
+        await _in_thread(remove, f"delete {key!r} in {self.root}")
 
     async def list(self, prefix: str = "") -> AsyncIterator[Entry]:
         walk = self._walk(self.path(prefix) if prefix else self.root)
@@ -152,9 +154,9 @@ async def _in_thread(work: Callable[[], T], what: str) -> T:
         return await asyncio.to_thread(work)
     except BlockingIOError:
         raise
-    except (PermissionError, NotADirectoryError, IsADirectoryError) as exc:
-        raise SetupError(f"can't {what}: {exc.strerror}") from exc
     except OSError as exc:
+        if exc.errno in _FOR_A_PERSON:
+            raise SetupError(f"can't {what}: {exc.strerror}") from exc
         raise Unavailable(f"can't {what}: {exc.strerror or exc}") from exc
 
 
@@ -173,10 +175,22 @@ def _appear(temporary: Path, path: Path) -> None:
             temporary.replace(path)
 
 
+def _replace(temporary: Path, path: Path) -> None:
+    """A listing tells rewritten files by their time: it grows even within one tick of the file system."""
+    with contextlib.suppress(FileNotFoundError):
+        after = path.stat().st_mtime_ns + 1
+        if temporary.stat().st_mtime_ns < after:
+            os.utime(temporary, ns=(after, after))
+    temporary.replace(path)
+
+
 @contextlib.contextmanager
 def _lock(path: Path) -> Generator[None]:
-    """Holds the lock file beside `path`; raises BlockingIOError at once if another process holds it."""
-    descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    """Holds the lock file beside `path`; raises BlockingIOError at once if another process holds it.
+
+    Its name is cut to what a file system takes; long names that begin alike share a lock, which is harmless.
+    """
+    descriptor = os.open(path.with_name(f".{path.name[:60]}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
