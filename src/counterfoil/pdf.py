@@ -13,14 +13,15 @@ from ctypes import byref
 from dataclasses import dataclass
 from typing import Any, cast
 
-import pypdfium2 as pdfium
-import pypdfium2.raw as _raw
+import pypdfium2 as _pdfium  # pyright: ignore[reportMissingTypeStubs]
+import pypdfium2.raw as _pdfium_c  # pyright: ignore[reportMissingTypeStubs]
 
 from .document import Limits, Page, Word
 from .errors import InputError
 from .layout import grid_text, rows_of
 
-pdfium_c: Any = _raw  # the C functions have no types
+pdfium: Any = _pdfium  # neither it nor its C functions have types
+pdfium_c: Any = _pdfium_c
 _PASSWORD = 4  # FPDF_ERR_PASSWORD
 _SECURITY = 5  # FPDF_ERR_SECURITY
 _MAX_ATTACHMENTS = 100
@@ -82,7 +83,7 @@ def _open(data: bytes) -> Any:
     if start < 0:
         raise InputError("the file is no PDF: it has no %PDF header")
     try:
-        return cast("Any", pdfium.PdfDocument(data[start:] if start else data))
+        return pdfium.PdfDocument(data[start:] if start else data)
     except pdfium.PdfiumError as exc:
         if exc.err_code == _PASSWORD:
             raise InputError("the PDF needs a password; save a copy without one") from exc
@@ -127,7 +128,7 @@ def _runs(text_page: Any) -> Iterator[_Run]:
                 text = ""
             if not text:
                 x0, y0, x1, y1 = left, bottom, right, top
-                turns = round(pdfium_c.FPDFText_GetCharAngle(raw, index) / (math.pi / 2)) % 4
+                turns = round(-pdfium_c.FPDFText_GetCharAngle(raw, index) / (math.pi / 2)) % 4  # pdfium: clockwise
             text += char
             x0, y0, x1, y1 = min(x0, left), min(y0, bottom), max(x1, right), max(y1, top)
         elif text and code in _SPACES:
