@@ -6,9 +6,12 @@ Exit codes: 0 all well, 1 some documents failed (or `verify` found a breach), 2 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import sys
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
@@ -193,16 +196,41 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 def main() -> None:
     """The console script: runs the command, and turns every error into one sentence and an exit code."""
+    leave = _Leave()
+    atexit.register(leave)  # the first to be registered is the last to run
     try:
-        code = _invoke()
+        leave.code = _invoke()
     except KeyboardInterrupt:
-        code = 130
+        leave.code = 130
     except CounterfoilError as exc:
-        from .display import printable
+        _complain(str(exc))
+    except Exception as exc:  # a defect of ours: nothing is lost by it, and nobody should meet a traceback
+        if os.environ.get("COUNTERFOIL_DEBUG"):
+            raise
+        _complain(
+            f"internal error ({type(exc).__name__}: {exc}); nothing that was recorded is lost. "
+            "Please report it, with what COUNTERFOIL_DEBUG=1 prints"
+        )
+    sys.exit(leave.code)
 
-        click.echo(f"counterfoil: {printable(str(exc))}", err=True)
-        code = 2
-    _leave(code)
+
+def _complain(sentence: str) -> None:
+    from .display import printable
+
+    click.echo(f"counterfoil: {printable(sentence)}", err=True)
+
+
+@dataclass
+class _Leave:
+    """Ends the process after every other exit handler: native threads of store clients can abort a later exit."""
+
+    code: int = 2
+
+    def __call__(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(BrokenPipeError, ValueError):
+                stream.flush()
+        os._exit(self.code)
 
 
 def _invoke() -> int:
@@ -220,13 +248,3 @@ def _invoke() -> int:
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else 1
     return outcome if isinstance(outcome, int) else 0
-
-
-def _leave(code: int) -> None:
-    """Ends the process with nothing left to run: native threads of store clients can abort an ordinary exit."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (BrokenPipeError, ValueError):
-            pass
-    os._exit(code)
