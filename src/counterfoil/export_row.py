@@ -1,0 +1,63 @@
+"""What an export says of one document. Text is made fit for every format: it never holds a lone surrogate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+from .document import Finding
+from .invoice import Invoice
+
+INVOICE_FIELDS = tuple(Invoice.model_fields)
+LISTS = ("line_items", "tax_lines", "allowances_charges")
+FLAT_FIELDS = tuple(field for field in INVOICE_FIELDS if field not in LISTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One document of a manifest. `invoice` and `reader` are None where nothing has been read (yet)."""
+
+    file: str
+    status: str
+    reader: str | None
+    invoice: Invoice | None
+    findings: tuple[Finding, ...]
+    reason: str | None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What leads every record: file, status, reader, reason."""
+        return cast(
+            "dict[str, Any]",
+            sound({"file": self.file, "status": self.status, "reader": self.reader, "reason": self.reason}),
+        )
+
+
+def values(row: Row) -> dict[str, Any]:
+    """The invoice's fields as Python values (`Decimal`, `date`, lists of dicts); None and empty lists without one."""
+    if row.invoice is None:
+        return {field: [] if field in LISTS else None for field in INVOICE_FIELDS}
+    return cast("dict[str, Any]", sound(row.invoice.model_dump()))
+
+
+def findings(row: Row) -> list[dict[str, Any]]:
+    """The findings as dicts of code, severity, message, field."""
+    return cast("list[dict[str, Any]]", sound([asdict(finding) for finding in row.findings]))
+
+
+def sound(value: object) -> object:
+    """The value with every lone surrogate in its text (undecodable bytes of a file name) as `?`."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {key: sound(inner) for key, inner in cast("Mapping[object, object]", value).items()}
+    if isinstance(value, list):
+        return [sound(inner) for inner in cast("list[object]", value)]
+    return value
+
+
+def printable(text: str) -> str:
+    """The text without control characters, but for tab and newline, and without the two that are no characters."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(c for c in lines if (c >= " " or c in "\t\n") and c not in "\ufffe\uffff")
