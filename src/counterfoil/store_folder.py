@@ -12,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import itertools
 import os
 import tempfile
 import time
@@ -36,8 +37,15 @@ def _tag(body: bytes) -> str:
 
 
 def key_of(relative: str) -> str:
-    """The key of a path: itself, with bytes that are no UTF-8 as %XX, so that every key is text."""
-    return "".join(f"%{ord(c) - 0xDC00:02X}" if "\udc80" <= c <= "\udcff" else c for c in relative)
+    """The key of a path: itself, unless it has bytes that are no UTF-8: then these, and each %, are %XX."""
+    if not any(map(_is_raw, relative)):
+        return relative
+    return "".join(f"%{ord(c) & 0xFF:02X}" if _is_raw(c) or c == "%" else c for c in relative)
+
+
+def _is_raw(character: str) -> bool:
+    """Whether this is Python's stand-in for a byte of a file name that is no UTF-8."""
+    return "\udc80" <= character <= "\udcff"
 
 
 class FolderStore:
@@ -57,9 +65,9 @@ class FolderStore:
         if not path.is_relative_to(self.root) or path == self.root or ".." in path.parts or "\0" in key:
             raise SetupError(f"{key!r} is no key inside {self.root}")
         if "%" in key and not os.path.lexists(path):
-            raw = self.root / os.fsdecode(unquote_to_bytes(key))
-            if raw.exists():
-                return raw
+            raw = os.fsdecode(unquote_to_bytes(key))
+            if raw != key and key_of(raw) == key:
+                return self.root / raw
         return path
 
     async def get(self, key: str) -> Object | None:
@@ -145,7 +153,7 @@ class FolderStore:
 
 
 def _take(walk: Iterator[Entry], most: int) -> list[Entry]:
-    return [entry for entry, _ in zip(walk, range(most), strict=False)]
+    return list(itertools.islice(walk, most))
 
 
 async def _in_thread(work: Callable[[], T], what: str) -> T:
