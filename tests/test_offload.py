@@ -99,7 +99,7 @@ async def test_fifty_tasks_around_every_kind_of_bad_one_all_survive() -> None:
     bad = {
         hang: "reading took longer than 0.6 s",
         hang_in_c: "reading took longer than 0.6 s",
-        os.abort: "the reader crashed on this file (SIGABRT)",
+        os.abort: "the reader crashed on this file (SIGABRT, perhaps for lack of memory)",
         burst: "reading needed more than 200 MB of memory",
         fail_oddly: "the reader failed on this file: OddError: 1 is not 2",
     }

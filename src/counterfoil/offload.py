@@ -195,7 +195,8 @@ def _expired(exitcode: int) -> Exception:
         return InputError(f"the reader crashed on this file (exit code {exitcode})")
     with suppress(ValueError):
         name = signal.Signals(-exitcode).name
-        hint = ", perhaps for lack of memory" if name == "SIGKILL" else ""
+        # Native libraries abort where they get no memory; the kernel kills where the machine has none.
+        hint = ", perhaps for lack of memory" if name in ("SIGABRT", "SIGKILL") else ""
         return InputError(f"the reader crashed on this file ({name}{hint})")
     return InputError(f"the reader crashed on this file (signal {-exitcode})")
 
