@@ -97,7 +97,7 @@ async def _audit_records(manifest: Manifest, state: State, report: Audit, refere
         async with at_once:
             return [*_record_breaches(document, record), *await _result_breaches(manifest, document, record)]
 
-    for document, record in state.records.items():
+    for record in state.records.values():
         report.documents += 1
         report.statuses[record.get("status", "")] += 1
         if record.get("result"):
@@ -145,7 +145,7 @@ class _Replay:
         """Takes one event; says what is wrong with it, None if nothing is."""
         kind, at = event["event"], event["at"]
         self._spend(event)
-        before, self.status = self.status, self._next(kind, event)
+        before, self.status = self.status, self._next(kind)
         if kind == "planned":
             return None if before == "absent" else f"planned again at {at}"
         if kind in ("retried", "source changed"):
@@ -158,7 +158,7 @@ class _Replay:
             return self._end(kind, event, before)
         return f"unknown event {kind!r} at {at}"
 
-    def _next(self, kind: str, event: Record) -> str:
+    def _next(self, kind: str) -> str:
         if kind in ("claimed", "taken over"):
             return "running"
         return kind if kind in _FINISHES else "pending"

@@ -109,7 +109,7 @@ def snapshot(run: Run, started: float) -> Snapshot:
         done=statuses["done"],
         review=statuses["review"],
         failed=statuses["failed"],
-        in_flight=run.tools.worker.held,
+        in_flight=run.tools.pace.in_flight if run.tools.model else run.tools.worker.held,
         finished_here=tally.finished.total(),
         usage=tally.usage,
         seconds=time.monotonic() - started,

@@ -27,7 +27,7 @@ _PACE_OVER = timedelta(minutes=5)
 
 @dataclass(slots=True)
 class Shard:
-    """What one shard adds to the counts. `ends` are the times at which its documents were finished, recent ones only."""
+    """What one shard adds to the counts. `ends`: when its documents were finished, the recent ones only."""
 
     statuses: Counter[str] = field(default_factory=Counter[str])
     adopted: int = 0

@@ -278,8 +278,8 @@ def _refuse_to_guess(found: State, base: State, key: str) -> None:
     """Raises if our landed commit could have been pruned: then its absence from `commits` proves nothing."""
     if found.pruned > base.version:
         raise CommitUncertain(
-            f"this process was away for over {KEPT_VERSIONS} commits of {key}, so it can't know whether its own landed; "
-            "read the record before changing it again"
+            f"this process was away for over {KEPT_VERSIONS} commits of {key}, so it can't know whether its own "
+            "landed; read the record before changing it again"
         )
 
 

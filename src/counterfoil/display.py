@@ -68,11 +68,15 @@ class Snapshot:
 
 def cost(usage: Usage) -> str:
     """Money for people; unknown is said, never shown as 0."""
-    return "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
+    if usage.cost_usd is None:
+        return "cost unknown"
+    return f"${usage.cost_usd:.4f}" if usage.cost_usd else "$0"
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: 42 s, 3 min 20 s, 2 h 05 min."""
+    """Seconds for people: 0.4 s, 42 s, 3 min 20 s, 2 h 05 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -26,6 +26,8 @@ class Pace:
         self._clock = clock or Clock()
         self._held_until = self._clock.monotonic()
         self._spread = 0.0
+        self.in_flight = 0
+        """Calls that have their slot now."""
 
     @asynccontextmanager
     async def slot(self) -> AsyncGenerator[None]:
@@ -33,7 +35,11 @@ class Pace:
         not while backing off."""
         async with self._free:
             await self._wait_out_the_hold()
-            yield
+            self.in_flight += 1
+            try:
+                yield
+            finally:
+                self.in_flight -= 1
 
     def limited(self, retry_after: float | None) -> None:
         """A server refused a call for its rate: no call starts for `retry_after` seconds (None: nobody else waits)."""

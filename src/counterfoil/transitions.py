@@ -155,7 +155,7 @@ def money(amount: Decimal | None) -> str | None:
 
 
 def release(claims: Iterable[tuple[str, int]], me: str, usage: Mapping[str, Usage], at: str) -> Change:
-    """Gives claims (id, attempt) back unfinished, with what they have spent; those already superseded are left alone."""
+    """Gives claims (id, attempt) back unfinished, with what they have spent; superseded ones are left alone."""
     given = tuple(claims)
 
     def change(records: Records) -> Records:

@@ -1,4 +1,4 @@
-"""How records, results and reports look on stdout: tables for people, JSON for programs. It reads and prints, no more."""
+"""How records, results and reports look on stdout: tables for people, JSON for programs. It reads and prints only."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ _HEADER = (
     ("iban", "IBAN"),
 )
 
+_AMOUNTS = frozenset({"net_total", "tax_total", "gross_total", "prepaid", "amount_due"})
+
 
 def console() -> Console:
     """A console on stdout; where that is no terminal, wide enough that tables are not cut for nothing."""
@@ -49,6 +51,14 @@ def console() -> Console:
 def print_json(value: object) -> None:
     """Indented JSON on stdout."""
     sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+def amount(text: str | None) -> str:
+    """Money for people: at least two decimals, none taken away."""
+    if text is None:
+        return ""
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction:0<2}"
 
 
 def _table(*columns: str, right: Sequence[str] = ()) -> Table:
@@ -76,7 +86,7 @@ def print_records(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
             summary.get("invoice_number") or "",
             summary.get("issue_date") or "",
             summary.get("seller_name") or "",
-            summary.get("gross_total") or "",
+            amount(summary.get("gross_total")),
             summary.get("currency") or "",
             record.get("reason") or ", ".join(record.get("findings") or []),
         )
@@ -144,7 +154,13 @@ def print_document(document: str, record: Record, result: Json | None) -> None:
         _say([record["reason"]])
     if result:
         invoice = result["invoice"]
-        _say([f"  {name:<16}{invoice[field]}" for field, name in _HEADER if invoice.get(field) is not None])
+        _say(
+            [
+                f"  {name:<16}{amount(invoice[field]) if field in _AMOUNTS else invoice[field]}"
+                for field, name in _HEADER
+                if invoice.get(field) is not None
+            ]
+        )
         _print_lines(invoice["line_items"], out)
         _say([f"{finding['severity']:<8} {finding['code']}: {finding['message']}" for finding in result["findings"]])
     usage = usage_of(record)
@@ -165,7 +181,7 @@ def _print_lines(lines: Sequence[Mapping[str, Any]], out: Console) -> None:
         return
     table = _table("description", "quantity", "unit price", "net", right=("quantity", "unit price", "net"))
     for line in lines:
-        cells = (line["description"], line["quantity"], line["unit_price"], line["net_amount"])
+        cells = (line["description"], line["quantity"], line["unit_price"], amount(line["net_amount"]))
         table.add_row(*(Text(printable(str(cell)) if cell is not None else "") for cell in cells))
     out.print(table)
 
