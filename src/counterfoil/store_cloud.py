@@ -7,7 +7,9 @@ retried conditional write would report our own landed write as a conflict. Plain
 from __future__ import annotations
 
 import asyncio
+import atexit
 import configparser
+import time
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +31,10 @@ from obstore.store import AzureStore, GCSStore, S3Store
 
 from .errors import Conflict, CounterfoilError, SetupError, Unavailable
 from .store import Entry, Object
+
+# The client's threads let go of Python objects a moment after their answer is here; a thread that comes to do so after
+# the interpreter has gone aborts the process (PyO3 before Python 3.14). Sleeping gives them that moment.
+atexit.register(time.sleep, 0.05)
 
 T = TypeVar("T")
 CloudClient = S3Store | GCSStore | AzureStore
