@@ -290,5 +290,5 @@ async def settled(work: Coroutine[Any, Any, T]) -> T:
 
 def first_of(group: BaseExceptionGroup[Any]) -> Any:
     """The first exception in a group, however deep."""
-    first = group.exceptions[0]
-    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
+    first: Any = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first  # pyright: ignore[reportUnknownArgumentType]

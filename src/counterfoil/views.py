@@ -77,7 +77,7 @@ def print_records(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
 
     table = _table("document", "status", "reader", "number", "date", "seller", "gross", "", "notes", right=("gross",))
     for document, record in sorted(rows, key=lambda row: row[0]):
-        summary = record.get("summary") or {}
+        summary: Mapping[str, Any] = record.get("summary") or {}
         status = str(record.get("status", ""))
         cells = (
             document,
@@ -154,19 +154,17 @@ def print_document(document: str, record: Record, result: Json | None) -> None:
         _say([record["reason"]])
     if result:
         invoice = result["invoice"]
-        _say(
-            [
-                f"  {name:<16}{amount(invoice[field]) if field in _AMOUNTS else invoice[field]}"
-                for field, name in _HEADER
-                if invoice.get(field) is not None
-            ]
-        )
+        _say([f"  {name:<16}{_shown(field, invoice[field])}" for field, name in _HEADER if invoice.get(field)])
         _print_lines(invoice["line_items"], out)
         _say([f"{finding['severity']:<8} {finding['code']}: {finding['message']}" for finding in result["findings"]])
     usage = usage_of(record)
     if usage.calls:
         _say([f"{usage.calls} model calls, {usage.input_tokens + usage.output_tokens:,} tokens, {cost(usage)}"])
     _say([_event(event) for event in record.get("history", [])])
+
+
+def _shown(field: str, value: str) -> str:
+    return amount(value) if field in _AMOUNTS else value
 
 
 def _event(event: Mapping[str, Any]) -> str:
