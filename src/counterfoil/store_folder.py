@@ -66,7 +66,7 @@ class FolderStore:
             raise SetupError(f"{key!r} is no key inside {self.root}")
         if "%" in key and not os.path.lexists(path):
             raw = os.fsdecode(unquote_to_bytes(key))
-            if raw != key and key_of(raw) == key:
+            if key_of(raw) == key and (self.root / raw).exists():
                 return self.root / raw
         return path
 
@@ -88,16 +88,20 @@ class FolderStore:
             _sync_folder(path.parent)
             return _tag(body)
 
-        return await _in_thread(create, f"create {key!r} in {self.root}")
+        return await self._unlocked(create, f"create {key!r} in {self.root}")
 
     async def put_if(self, key: str, body: bytes, tag: str) -> str:
+        return await self._unlocked(lambda: self._swap(key, body, tag), f"replace {key!r} in {self.root}")
+
+    async def _unlocked(self, work: Callable[[], T], what: str) -> T:
+        """Repeats work that needs a lock until it is free."""
         deadline = time.monotonic() + _LOCK_PATIENCE
         while True:
             try:
-                return await _in_thread(lambda: self._swap(key, body, tag), f"replace {key!r} in {self.root}")
+                return await _in_thread(work, what)
             except BlockingIOError as exc:
                 if time.monotonic() > deadline:
-                    raise Unavailable(f"{key} in {self.root} stays locked by another process") from exc
+                    raise Unavailable(f"can't {what}: it stays locked by another process") from exc
                 await asyncio.sleep(0.002)
 
     def _swap(self, key: str, body: bytes, tag: str) -> str:
