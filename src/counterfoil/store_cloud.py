@@ -46,6 +46,7 @@ _HOPELESS = {
     "NoSuchBucket": "there is no such bucket",
     "AuthorizationHeaderMalformed": "the region does not fit the bucket; set AWS_REGION",
     "PermanentRedirect": "the bucket is in another region; set AWS_REGION",
+    "redirect without LOCATION": "the bucket is in another region; set AWS_REGION",
     "http is not allowed": "plain http is used only where the endpoint variable says http://",
     "URL scheme is not allowed": "plain http is used only where the endpoint variable says http://",
     "MissingRegion": "set AWS_REGION",
