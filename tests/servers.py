@@ -1,4 +1,5 @@
-"""Real S3 servers for tests: each a process on a free port, that writes only below a folder it is given.
+"""Servers for tests: real S3 servers, each a process on a free port that writes only below a folder it is given, and
+small ones (`scripted`, `silent`) that stand for what goes wrong.
 
 A server ends with the `with` that started it. It watches its stdin, too, which closes when the tests' process is gone:
 no way of dying leaves a server behind.
@@ -7,14 +8,19 @@ no way of dying leaves a server behind.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
@@ -99,3 +105,64 @@ def _answers(url: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def put_object(url: str, bucket: str, key: str, body: bytes) -> None:
+    """Puts an object whose key no client of ours would make."""
+    path = urllib.parse.quote(f"/{bucket}/{key}")
+    urllib.request.urlopen(urllib.request.Request(url + path, body, method="PUT")).close()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it came: `key_id` and `region` are what it was signed with."""
+
+    method: str
+    path: str
+    key_id: str
+    region: str
+
+
+@contextmanager
+def scripted(reply: Callable[[str, str], tuple[int, bytes]]) -> Generator[tuple[str, list[Asked]]]:
+    """A server that answers (method, path) as told: its URL, and what it was asked."""
+    asked: list[Asked] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            signed = re.search(r"Credential=([^/]*)/[^/]*/([^/]*)/", self.headers.get("Authorization") or "")
+            asked.append(Asked(self.command, self.path, *(signed.groups() if signed else ("", ""))))
+            status, body = reply(self.command, self.path)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = answer  # noqa: N815
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def silent() -> Generator[str]:
+    """The URL of a server that takes connections and never says a word."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(64)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
