@@ -1,0 +1,88 @@
+"""python -m benchmarks [ROW]... : measures, and prints one table of what came out beside what must be reached.
+
+Run it in the root of the repository. Servers and temporary folders are gone when it ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from .batch import batch, shared
+from .hostile import hostile
+from .quality import score
+from .row import Row, Setting, table
+from .startup import startup
+from .updates import updates, ways
+
+ROWS: Mapping[str, Callable[[Setting], list[Row]]] = {
+    "batch": batch,
+    "shared": shared,
+    "updates": updates,
+    "ways": ways,
+    "score": score,
+    "hostile": hostile,
+    "startup": startup,
+}
+_NEEDS = {"score": "invoices", "hostile": "hostile"}
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all that can be run if none")
+    parser.add_argument("--s3", default="30/60", metavar="GET/PUT", help="latency of S3 in ms (default 30/60)")
+    parser.add_argument("--repeat", type=int, default=3, help="runs of `batch`, of which the median counts (default 3)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long `updates` goes on (default 10)")
+    parser.add_argument("--invoices", type=Path, metavar="DIR", help="invoices with truth/ and score.py, for `score`")
+    parser.add_argument("--hostile", type=Path, metavar="DIR", help="hostile files, for `hostile`")
+    parser.add_argument("--json", action="store_true", help="print a list of rows instead of the table")
+    args = parser.parse_args(arguments)
+    if unknown := [row for row in args.rows if row not in ROWS]:
+        parser.error(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    for row in args.rows:
+        if row in _NEEDS and getattr(args, _NEEDS[row]) is None:
+            parser.error(f"{row} needs --{_NEEDS[row]} DIR")
+    return args
+
+
+def _chosen(args: argparse.Namespace) -> Sequence[str]:
+    return args.rows or [row for row in ROWS if row not in _NEEDS or getattr(args, _NEEDS[row]) is not None]
+
+
+def _command(row: str, args: argparse.Namespace) -> str:
+    """What measures this row alone, as it was measured now."""
+    words = ["python", "-m", "benchmarks", row]
+    if row in ("batch", "shared", "updates", "ways"):
+        words += ["--s3", args.s3]
+    if row in _NEEDS:
+        words += [f"--{_NEEDS[row]}", str(getattr(args, _NEEDS[row]))]
+    return shlex.join(words)
+
+
+def _measure(row: str, setting: Setting, command: str) -> list[Row]:
+    print(f"measuring {row} ...", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="counterfoil-bench-") as folder:
+        return [replace(line, command=command) for line in ROWS[row](replace(setting, folder=Path(folder)))]
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that every `finally` runs
+    args = _parsed(sys.argv[1:])
+    get_ms, put_ms = map(float, args.s3.split("/"))
+    setting = Setting(Path(), get_ms, put_ms, args.repeat, args.seconds, args.invoices, args.hostile)
+    rows = [line for row in _chosen(args) for line in _measure(row, setting, _command(row, args))]
+    print(json.dumps([asdict(row) for row in rows], indent=2) if args.json else table(rows))
+    return 1 if any(row.reached is False for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
