@@ -24,8 +24,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def _run_once(self) -> None:
-        if not self._ready and self._scheduled:
-            self._now = max(self._now, self._scheduled[0]._when)
+        if not self._ready:
+            timers = [timer._when for timer in self._scheduled if not timer._cancelled]
+            self._now = max(self._now, min(timers, default=self._now))
         super()._run_once()
 
 

@@ -92,12 +92,16 @@ def _take_over(record: Record, me: str, at: str) -> Record:
     return record | {"status": "failed", "owner": None, "deaths": deaths, "reason": reason, "history": history}
 
 
-def _held(records: Records, document: str, me: str, attempt: int) -> Record:
-    """The record, if this claim on it is still the current one: the fence."""
+def holds(records: Records, document: str, me: str, attempt: int) -> bool:
+    """Whether this claim is still the current one: the fence."""
     record = records.get(document)
-    if record is None or record["status"] != "running" or (record["owner"], record["attempt"]) != (me, attempt):
+    return record is not None and (record["status"], record["owner"], record["attempt"]) == ("running", me, attempt)
+
+
+def _held(records: Records, document: str, me: str, attempt: int) -> Record:
+    if not holds(records, document, me, attempt):
         raise ClaimLost(f"{document}: another worker took it over")
-    return record
+    return records[document]
 
 
 def finish(document: str, me: str, attempt: int, facts: Mapping[str, Any], usage: Usage, at: str) -> Change:
@@ -161,10 +165,9 @@ def release(claims: Iterable[tuple[str, int]], me: str, usage: Mapping[str, Usag
     def change(records: Records) -> Records:
         updates: dict[str, Record] = {}
         for document, attempt in given:
-            try:
-                record = _held(records, document, me, attempt)
-            except ClaimLost:
+            if not holds(records, document, me, attempt):
                 continue
+            record = records[document]
             spent = usage.get(document, Usage())
             history = _event(record, at, "released", by=me, attempt=attempt, **spent_of(spent))
             updates[document] = _anew(record) | spend(record, spent) | {"history": history}

@@ -55,6 +55,9 @@ class Worker:
         self._lease = lease
         self._heart = Heart(manifest.store, self._me, self._clock, lease)
         self._liveness = Liveness(manifest.store, self._clock, lease)
+        # After a long silence others may have taken our claims over: then none is good until it has been looked at.
+        self._in_doubt = False
+        self._assuring = asyncio.Lock()
         self._held: defaultdict[int, dict[str, Claim]] = defaultdict(dict)
         self._tallies: dict[int, Tally] = {}
         self._marks: dict[int, str] = {}
@@ -80,6 +83,7 @@ class Worker:
     async def _beat_on(self) -> None:
         while True:
             await self._clock.sleep(self._lease / 3)
+            self._in_doubt = self._in_doubt or self._heart.stalled
             with suppress(CounterfoilError):  # the store may come back; until then `stalled` keeps us from new calls
                 await self._heart.beat()
                 await self._liveness.look()
@@ -162,14 +166,22 @@ class Worker:
 
     async def assure(self, claim: Claim) -> None:
         """Raises `ClaimLost` if the claim is no longer ours. Asks the store only if this process was away for long."""
-        if self._heart.stalled:
-            await self._heart.beat()
-            record = await self._manifest.get(claim.document)
-            fence = (self._me, claim.attempt)
-            if record is None or (record["status"], record["owner"], record["attempt"]) != ("running", *fence):
-                self._drop(claim)
+        async with self._assuring:
+            if self._heart.stalled or self._in_doubt:
+                self._in_doubt = True
+                await self._heart.beat()
+                await self._check_claims()
+                self._in_doubt = False
         if not self._ours(claim):
             raise ClaimLost(f"{claim.document}: another worker took it over")
+
+    async def _check_claims(self) -> None:
+        """Drops every claim that somebody took over while this process was away."""
+        shards = [shard for shard, held in self._held.items() if held]
+        async for shard, state in self._manifest.states(shards):
+            for claim in list(self._held[shard].values()):
+                if not transitions.holds(state.records, claim.document, self._me, claim.attempt):
+                    self._drop(claim)
 
     async def finish(self, claim: Claim, facts: Mapping[str, Any], usage: Usage) -> None:
         """Records the outcome, durably. Raises `ClaimLost` if another worker has taken the document over."""

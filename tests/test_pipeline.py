@@ -1,0 +1,311 @@
+"""The laws of a run: every document ends once, is paid for once, and survives whatever becomes of its process."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from tests.batch import Process, answer_for, invoice_pdf, records_of
+from tests.virtual import virtually
+
+from counterfoil.audit import audit
+from counterfoil.errors import RateLimited, SetupError, Unavailable
+from counterfoil.locations import open_store
+from counterfoil.model import Request, ScriptedModel
+from counterfoil.store_memory import MemoryStore
+
+
+async def folder_of(count: int, **others: bytes) -> MemoryStore:
+    """A source of `count` invoices, and others by name."""
+    source = MemoryStore("memory://source")
+    for n in range(count):
+        await source.put(f"inv-{n:03}.pdf", invoice_pdf(f"N-{n:03}", 100 + n))
+    for name, body in others.items():
+        await source.put(name, body)
+    return source
+
+
+def out_store(name: str) -> MemoryStore:
+    """A store that `audit` can open by its URL."""
+    store = open_store(f"memory://{name}")
+    assert isinstance(store, MemoryStore)
+    store.__init__(store.url)
+    return store
+
+
+def good(latency: float = 2.0) -> ScriptedModel:
+    return ScriptedModel(answer_for, latency=latency)
+
+
+def statuses(records: dict[str, dict[str, object]]) -> list[object]:
+    return sorted({record["status"] for record in records.values()}, key=str)
+
+
+def test_every_document_ends_and_is_paid_for_once():
+    """Forty documents, four calls at once: forty done, forty calls, and `verify` finds nothing."""
+
+    async def law() -> None:
+        out, model = out_store("once"), good()
+        run = await Process(out, await folder_of(40), model).task
+        records = await records_of(out)
+        assert (len(records), statuses(records), model.calls) == (40, ["done"], 40)
+        assert run.tally.usage.calls == 40
+        assert model.most_in_flight == 4
+        report = await audit("memory://once")
+        assert (report.breaches, report.results) == ([], 40)
+
+    virtually(law())
+
+
+def test_a_batch_takes_about_as_long_as_its_slowest_call():
+    """A hundred calls of 2 s at once, a store with latency: one call's time and little more."""
+
+    async def law() -> None:
+        out = out_store("slowest")
+        await Process(out, await folder_of(100), good(), concurrency=100).task
+        assert asyncio.get_running_loop().time() < 2 + 1.5
+
+    virtually(law())
+
+
+def test_a_bad_document_is_an_outcome_and_not_the_end_of_the_run():
+    """Each bad one is `failed` with its reason, the others are done."""
+
+    async def law() -> None:
+        out = out_store("bad")
+        bad = {"empty.pdf": b"", "text.pdf": b"hello", "image.png": b"\x89PNG\r\n\x1a\n123", "junk.xml": b"<a><b></a>"}
+        await Process(out, await folder_of(3, **bad), good()).task
+        records = await records_of(out)
+        assert {d for d, r in records.items() if r["status"] == "failed"} == set(bad)
+        assert all(records[d]["reason"] for d in bad)
+        assert "needs OCR" in records["image.png"]["reason"]
+        assert [records[f"inv-{n:03}.pdf"]["status"] for n in range(3)] == ["done"] * 3
+
+    virtually(law())
+
+
+def test_running_again_does_nothing_that_is_done():
+    """No call, no write of the manifest."""
+
+    async def law() -> None:
+        out, source, model = out_store("again"), await folder_of(10), good()
+        await Process(out, source, model).task
+        before = await out.get("manifest/0000.json")
+        again = await Process(out, source, model, seed=1).task
+        assert model.calls == 10
+        assert again.tally.finished.total() == 0
+        assert await out.get("manifest/0000.json") == before
+
+    virtually(law())
+
+
+def test_only_new_and_changed_documents_are_read_on_the_next_run():
+    """A changed source is a new input; one that was rewritten with the same bytes adopts its result."""
+
+    async def law() -> None:
+        out, source, model = out_store("changed"), await folder_of(5), good()
+        await Process(out, source, model).task
+        await source.put("inv-001.pdf", invoice_pdf("N-001-corrected", 900))
+        await source.put("inv-002.pdf", invoice_pdf("N-002", 102))
+        await source.put("new.pdf", invoice_pdf("NEW", 50))
+        run = await Process(out, source, model, seed=1).task
+        records = await records_of(out)
+        assert (len(records), statuses(records), model.calls) == (6, ["done"], 7)
+        assert run.tally.adopted == 1
+        assert records["inv-001.pdf"]["summary"]["invoice_number"] == "N-001-corrected"
+        assert (await audit("memory://changed")).breaches == []
+
+    virtually(law())
+
+
+def test_equal_documents_are_paid_for_once():
+    """Ten copies under ten names, all at once: one call, nine adopted, ten done."""
+
+    async def law() -> None:
+        out, source, model = out_store("equal"), MemoryStore(), good()
+        for n in range(10):
+            await source.put(f"copy-{n}.pdf", invoice_pdf("SAME"))
+        run = await Process(out, source, model, concurrency=10).task
+        records = await records_of(out)
+        assert (statuses(records), model.calls, run.tally.adopted) == (["done"], 1, 9)
+        assert sum(record["calls"] for record in records.values()) == 1
+
+    virtually(law())
+
+
+def test_several_runs_share_the_work():
+    """Four processes started together on one OUT: every document done, none paid twice, nothing lost."""
+
+    async def law() -> None:
+        out, source, model = out_store("share"), await folder_of(120), good()
+        runs = [Process(out, source, model, seed=n, concurrency=16) for n in range(4)]
+        done = await asyncio.gather(*(run.task for run in runs))
+        records = await records_of(out)
+        assert (len(records), statuses(records), model.calls) == (120, ["done"], 120)
+        assert sum(run.tally.finished.total() for run in done) == 120
+        assert (await audit("memory://share")).breaches == []
+
+    virtually(law())
+
+
+@pytest.mark.parametrize("moment", [0.05, 0.3, 1.0, 2.05, 2.1, 2.15, 2.2, 4.1, 4.15, 6.5])
+def test_a_kill_at_any_moment_loses_only_the_calls_in_flight(moment: float):
+    """I8, I9: after kill -9 another process finishes everything, and pays again only for calls that were in flight."""
+
+    async def law() -> None:
+        out, source, model = out_store(f"kill{moment}"), await folder_of(20), good()
+        first = Process(out, source, model, seed=1)
+        await asyncio.sleep(moment)
+        in_flight = model.in_flight
+        first.kill()
+        await asyncio.sleep(5)
+        await Process(out, source, model, seed=2).task
+        records = await records_of(out)
+        assert (len(records), statuses(records)) == (20, ["done"])
+        assert model.calls <= 20 + max(in_flight, 4)
+        assert (await audit(f"memory://kill{moment}")).breaches == []
+
+    virtually(law())
+
+
+def test_a_result_that_was_stored_before_the_crash_is_adopted_and_its_cost_counted():
+    """The answer was paid for and kept; only the record is missing. No second call, and no cent forgotten."""
+
+    async def law() -> None:
+        out, source, model = out_store("adopt"), await folder_of(1), good()
+        first = Process(out, source, model, seed=1)
+        while not [entry async for entry in out.list("results")]:
+            await asyncio.sleep(0.005)
+        first.kill()
+        await Process(out, source, model, seed=2).task
+        (record,) = (await records_of(out)).values()
+        assert (record["status"], record["adopted"], record["calls"], model.calls) == ("done", True, 1, 1)
+        assert (await audit("memory://adopt")).breaches == []
+
+    virtually(law())
+
+
+def test_stopping_lets_calls_in_flight_end_and_gives_the_rest_back():
+    """The first Ctrl-C: what was being paid for is recorded, nothing else is started, no claim is left behind."""
+
+    async def law() -> None:
+        out, source, model = out_store("stop"), await folder_of(30), good()
+        process = Process(out, source, model)
+        await asyncio.sleep(1.5)
+        assert process.run is not None
+        process.run.stop()
+        await process.task
+        records = await records_of(out)
+        assert (statuses(records), model.calls) == (["done", "pending"], 4)
+        assert sum(record["status"] == "done" for record in records.values()) == 4
+        assert (await audit("memory://stop")).breaches == []
+
+    virtually(law())
+
+
+def test_a_set_up_error_of_the_model_stops_the_run_and_fails_no_document():
+    """A wrong key is not the documents' fault: they stay pending, and the sentence reaches the user."""
+
+    async def law() -> None:
+        out = out_store("setup")
+        model = ScriptedModel(lambda request: SetupError("the key was refused"))
+        with pytest.raises(SetupError, match="the key was refused"):
+            await Process(out, await folder_of(10), model).task
+        assert statuses(await records_of(out)) == ["pending"]
+
+    virtually(law())
+
+
+def test_a_model_that_stays_away_fails_its_document_with_what_it_cost():
+    """Other documents are not held up, and the calls that were made are in the record."""
+
+    def script(request: Request) -> str | Unavailable:
+        return Unavailable("busy") if "N-001" in request.turns[-1].content else answer_for(request)
+
+    async def law() -> None:
+        out = out_store("away")
+        await Process(out, await folder_of(4), ScriptedModel(script, latency=1)).task
+        records = await records_of(out)
+        assert [records[f"inv-{n:03}.pdf"]["status"] for n in range(4)] == ["done", "failed", "done", "done"]
+        assert records["inv-001.pdf"]["calls"] == 6
+        assert "busy" in records["inv-001.pdf"]["reason"]
+        assert (await audit("memory://away")).breaches == []
+
+    virtually(law())
+
+
+def test_faults_of_the_model_cost_attempts_and_no_document():
+    """A third of the calls are refused for their rate, or garbage: every document is done in the end."""
+    count = iter(range(10_000))
+
+    def script(request: Request) -> str | RateLimited:
+        turn = next(count)
+        if turn % 3 == 1:
+            return RateLimited("slow down", 1.0) if turn % 2 else "{not json"
+        return answer_for(request) if "Net " in request.turns[-1].content else "{not json"
+
+    def forgiving(request: Request) -> str | RateLimited:
+        outcome = script(request)
+        repaired = len(request.turns) > 2
+        return answer_for(Request(request.turns[:2], request.schema, request.schema_name)) if repaired else outcome
+
+    async def law() -> None:
+        out = out_store("faults")
+        await Process(out, await folder_of(30), ScriptedModel(forgiving, latency=0.5)).task
+        assert statuses(await records_of(out)) == ["done"]
+        assert (await audit("memory://faults")).breaches == []
+
+    virtually(law())
+
+
+def test_a_document_that_vanished_from_the_source_fails_with_that_reason():
+    """It was planned, then deleted: the others go on."""
+
+    async def law() -> None:
+        out, source = out_store("vanished"), await folder_of(40)
+        process = Process(out, source, good(), concurrency=1)
+        await asyncio.sleep(1)
+        await source.delete("inv-039.pdf")
+        await process.task
+        records = await records_of(out)
+        assert "no longer in the source" in records["inv-039.pdf"]["reason"]
+        assert sum(record["status"] == "done" for record in records.values()) == 39
+
+    virtually(law())
+
+
+def test_a_defect_in_our_own_code_costs_one_document_and_is_named():
+    """An unexpected exception is a failed record that asks to be reported, never a hang or a lost document."""
+
+    def script(request: Request) -> str:
+        if "N-002" in request.turns[-1].content:
+            raise ZeroDivisionError("a defect")
+        return answer_for(request)
+
+    async def law() -> None:
+        out = out_store("defect")
+        await Process(out, await folder_of(4), ScriptedModel(script)).task
+        records = await records_of(out)
+        assert "ZeroDivisionError" in records["inv-002.pdf"]["reason"]
+        assert sum(record["status"] == "done" for record in records.values()) == 3
+
+    virtually(law())
+
+
+def test_a_zombie_makes_no_call_for_a_document_that_was_taken_over():
+    """I8: a process that was cut off past its lease comes back, learns that its documents are others', and pays nothing."""
+
+    async def law() -> None:
+        out, source, model = out_store("zombie"), await folder_of(12), good(latency=10)
+        zombie = Process(out, source, model, seed=1, concurrency=1)
+        await asyncio.sleep(5)
+        assert model.calls == 1
+        zombie.store.connected.clear()
+        await Process(out, source, good(latency=1), seed=2, concurrency=12).task
+        zombie.store.connected.set()
+        await zombie.task
+        assert model.calls == 1
+        assert statuses(await records_of(out)) == ["done"]
+        assert (await audit("memory://zombie")).breaches == []
+
+    virtually(law())
