@@ -174,6 +174,7 @@ def test_a_result_that_was_stored_before_the_crash_is_adopted_and_its_cost_count
     async def law() -> None:
         out, source, model = out_store("adopt"), await folder_of(1), good()
         first = Process(out, source, model, seed=1)
+        await asyncio.sleep(2.2)
         while not [entry async for entry in out.list("results")]:
             await asyncio.sleep(0.005)
         first.kill()
@@ -293,7 +294,7 @@ def test_a_defect_in_our_own_code_costs_one_document_and_is_named():
 
 
 def test_a_zombie_makes_no_call_for_a_document_that_was_taken_over():
-    """I8: a process that was cut off past its lease comes back, learns that its documents are others', and pays nothing."""
+    """I8: a process that was cut off past its lease comes back, learns whose its documents are, and pays nothing."""
 
     async def law() -> None:
         out, source, model = out_store("zombie"), await folder_of(12), good(latency=10)

@@ -182,6 +182,39 @@ def test_a_worker_that_was_away_asks_whether_its_claim_still_holds():
     virtually(law())
 
 
+def test_a_worker_that_was_stopped_doubts_its_claims_even_after_its_heart_beats_again():
+    """SIGSTOP and SIGCONT: the heartbeat comes back first, and must not make the lost claims look good."""
+
+    async def law() -> None:
+        store, running = MemoryStore(), asyncio.Event()
+        running.set()
+        await planned(store, 1)
+
+        async def sleep(seconds: float) -> None:
+            await asyncio.sleep(seconds)
+            await running.wait()
+
+        clock = replace(virtual_clock(), sleep=sleep)
+        async with AsyncExitStack() as stack:
+            manifest = await stack.enter_async_context(Manifest.open(store, clock=clock, writer="zombie"))
+            zombie = await stack.enter_async_context(Worker.join(manifest, lease=LEASE))
+            zombie._heart._about["machine"] = "another"
+            await zombie._heart.beat()
+            (claim,) = await zombie.claim(1)
+            running.clear()
+            async with at(store, "live") as (_, live):
+                await asyncio.sleep(LEASE * 2)
+                await live.survey()
+                assert len(await live.claim(1)) == 1
+                running.set()
+                await asyncio.sleep(1)
+                assert not zombie._heart.stalled
+                with pytest.raises(ClaimLost):
+                    await zombie.assure(claim)
+
+    virtually(law())
+
+
 def test_a_finish_whose_reply_was_lost_is_one_finish():
     """I2, I4: each fault on a finish leaves one finish in the history, and the caller is told of success."""
 
