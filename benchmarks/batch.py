@@ -67,7 +67,7 @@ class Bench:
         paid, cpu = self.model.stats()["calls"], self._cpu()
         options = ["run", source, "--out", out, "--model", "openai:scripted", "--json", "--quiet"]
         commands = [Command(self.folder, self.environ, *options) for _ in range(processes)]
-        runs = [command.wait() for command in commands]
+        runs = [command.wait().ran() for command in commands]
         used = [after - before for before, after in zip(cpu, self._cpu(), strict=True)]
         paid = self.model.stats()["calls"] - paid
         audit = counterfoil(self.folder, self.environ, "verify", out, "--json")

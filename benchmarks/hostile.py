@@ -22,7 +22,7 @@ def hostile(setting: Setting) -> list[Row]:
     source = _lay_out(setting.hostile, setting.folder / "hostile")
     count = sum(1 for _ in source.iterdir())
     out = str(setting.folder / "out")
-    command = Command(setting.folder, environment(), "run", str(source), "--out", out, "--json", "--quiet")
+    command = Command(setting.folder, environment(), "run", str(source), "--out", out, "--quiet")
     with watching_memory(command.process.pid) as peak:
         ran = command.wait()
     records = counterfoil(setting.folder, environment(), "list", out, "--json").json()

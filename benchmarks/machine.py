@@ -94,11 +94,14 @@ class Finished:
     stderr: str
     wall_s: float
 
+    def ran(self) -> Finished:
+        """Itself, unless the command could not do its work: that must not be measured."""
+        if self.code not in (0, 1):
+            raise RuntimeError(f"exit code {self.code}: {self.stderr[-2000:]}")
+        return self
+
     def json(self) -> Any:
-        try:
-            return json.loads(self.stdout)
-        except json.JSONDecodeError:
-            raise RuntimeError(f"exit code {self.code}, no JSON: {self.stdout[-500:]}{self.stderr[-2000:]}") from None
+        return json.loads(self.ran().stdout)
 
 
 class Command:

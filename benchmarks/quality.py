@@ -20,8 +20,8 @@ def score(setting: Setting) -> list[Row]:
     """Reads the folder without a model, and scores what was read kind by kind."""
     assert setting.invoices is not None
     out, lines = str(setting.folder / "out"), setting.folder / "records.jsonl"
-    ran = counterfoil(setting.folder, environment(), "run", str(setting.invoices), "--out", out, "--json", "--quiet")
-    counterfoil(setting.folder, environment(), "export", out, "--format", "jsonl", "--output", str(lines))
+    ran = counterfoil(setting.folder, environment(), "run", str(setting.invoices), "--out", out, "--quiet").ran()
+    counterfoil(setting.folder, environment(), "export", out, "--format", "jsonl", "--output", str(lines)).ran()
     rows = [_kind_row(setting.invoices, lines, name, *rest) for name, rest in _KINDS.items()]
     records = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
     return [*rows, _gross_row(setting.invoices / "truth", records, ran.wall_s)]

@@ -15,7 +15,7 @@ _TIMES = 10
 def startup(setting: Setting) -> list[Row]:
     """`--help`, and `status` of a finished OUT in a folder; the median of ten, after one that warms the disk cache."""
     source, out = write_invoices(setting.folder / "source", 8), str(setting.folder / "out")
-    counterfoil(setting.folder, environment(), "run", str(source), "--out", out, "--quiet")
+    counterfoil(setting.folder, environment(), "run", str(source), "--out", out, "--quiet").ran()
     helped, told = _walls(setting, "--help"), _walls(setting, "status", out)
     median = statistics.median(helped)
     return [
@@ -25,10 +25,8 @@ def startup(setting: Setting) -> list[Row]:
 
 
 def _walls(setting: Setting, *arguments: str) -> Sequence[float]:
-    finished = [counterfoil(setting.folder, environment(), *arguments) for _ in range(_TIMES + 1)]
-    if failed := [f for f in finished if f.code != 0]:
-        raise RuntimeError(f"counterfoil {' '.join(arguments)}: {failed[0].stderr[-2000:]}")
-    return sorted(f.wall_s for f in finished[1:])
+    finished = [counterfoil(setting.folder, environment(), *arguments).ran() for _ in range(_TIMES + 1)]
+    return sorted(each.wall_s for each in finished[1:])
 
 
 def _spread(walls: Sequence[float]) -> str:
