@@ -52,6 +52,10 @@ class Source:
     async def documents(self) -> AsyncIterator[Entry]:
         """Every document, in the order of the listing, at most `limit`."""
         self.skipped.clear()
+        if self.only is not None:  # its neighbours may be a million, or a whole home directory
+            if entry := await self._look(self.only):
+                yield entry
+            return
         count = 0
         async for entry in self.store.list():
             if count == self.limit:
@@ -60,9 +64,10 @@ class Source:
                 count += 1
                 yield entry
 
+    async def _look(self, key: str) -> Entry | None:
+        return await retried(self.clock, lambda: self.store.look(key))
+
     def _is_document(self, key: str) -> bool:
-        if self.only is not None:
-            return key == self.only
         if self.left_out and (key + "/").startswith(self.left_out + "/"):
             return False
         path = PurePosixPath(key)
@@ -123,9 +128,10 @@ async def _single_object(location: str, clock: Clock, limit: int | None) -> Sour
     parent, _, name = location.rstrip("/").rpartition("/")
     if parent.endswith(":/") or not name:
         return None
-    store = open_store(parent)
-    found = await retried(clock, lambda: store.get(name))
-    return None if found is None else Source(store, clock, limit=limit, only=name)
+    source = Source(open_store(parent), clock, limit=limit, only=name)
+    async for _ in source.documents():
+        return source
+    return None
 
 
 async def count(source: Source) -> tuple[int, Sequence[Entry] | None]:

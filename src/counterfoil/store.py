@@ -51,6 +51,10 @@ class Store(Protocol):
         """The object, or None where there is none."""
         ...
 
+    async def look(self, key: str) -> Entry | None:
+        """The object as a listing shows it, without its body; None where there is none."""
+        ...
+
     async def put_new(self, key: str, body: bytes) -> str:
         """Creates the object and returns its tag; `Conflict` if the key exists."""
         ...

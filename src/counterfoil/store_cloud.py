@@ -93,6 +93,14 @@ class CloudStore:
             raise self._ours(exc, key) from exc
         return Object(bytes(body), _tag(found.meta))
 
+    async def look(self, key: str) -> Entry | None:
+        try:
+            return _entry(await self._asked(obstore.head_async(self._client, key)))
+        except FileNotFoundError:
+            return None
+        except (BaseError, ValueError, OSError) as exc:
+            raise self._ours(exc, key) from exc
+
     async def put_new(self, key: str, body: bytes) -> str:
         return await self._put(key, body, "create")
 
@@ -137,8 +145,7 @@ class CloudStore:
                 for meta in chunk:
                     if meta["size"] == 0 and await self._is_folder_marker(meta["path"]):
                         continue
-                    mark = meta["e_tag"] or meta["version"] or f"{meta['last_modified'].timestamp()}-{meta['size']}"
-                    yield Entry(meta["path"], meta["size"], mark)
+                    yield _entry(meta)
         except FileNotFoundError as exc:
             raise SetupError(f"{self.url}: there is no such bucket or container") from exc
         except (BaseError, ValueError, OSError) as exc:
@@ -146,7 +153,7 @@ class CloudStore:
 
     async def _is_folder_marker(self, key: str) -> bool:
         """Consoles make an empty object `folder/` for a folder; the client lists it as `folder`, which is no object."""
-        return not key or await self.get(key) is None
+        return not key or await self.look(key) is None
 
     def _ours(self, exc: Exception, key: str) -> CounterfoilError:
         text = str(exc)
@@ -165,6 +172,11 @@ class CloudStore:
         if isinstance(exc, (InvalidPathError, NotSupportedError, UnknownConfigurationKeyError, ValueError)):
             return SetupError(f"{self.url}: {key!r} can't be used there: {_brief(exc)}")
         return Unavailable(f"{self.url}: {key!r}: {_brief(exc)}")
+
+
+def _entry(meta: Any) -> Entry:
+    mark = meta["e_tag"] or meta["version"] or f"{meta['last_modified'].timestamp()}-{meta['size']}"
+    return Entry(meta["path"], meta["size"], mark)
 
 
 def _brief(exc: Exception) -> str:

@@ -80,6 +80,13 @@ class FolderStore:
 
         return await _in_thread(read, f"read {key!r} in {self.root}")
 
+    async def look(self, key: str) -> Entry | None:
+        def see() -> Entry | None:
+            path = self.path(key)
+            return _entry(key, path.stat()) if path.is_file() else None
+
+        return await _in_thread(see, f"look at {key!r} in {self.root}")
+
     async def put_new(self, key: str, body: bytes) -> str:
         def create() -> str:
             path = self.path(key)
@@ -151,9 +158,11 @@ class FolderStore:
                     folders.append(Path(entry.path))
                 elif entry.is_file():
                     with contextlib.suppress(FileNotFoundError):
-                        facts = entry.stat()
-                        key = key_of(os.path.relpath(entry.path, self.root))
-                        yield Entry(key, facts.st_size, f"{facts.st_mtime_ns}-{facts.st_size}")
+                        yield _entry(key_of(os.path.relpath(entry.path, self.root)), entry.stat())
+
+
+def _entry(key: str, facts: os.stat_result) -> Entry:
+    return Entry(key, facts.st_size, f"{facts.st_mtime_ns}-{facts.st_size}")
 
 
 def _take(walk: Iterator[Entry], most: int) -> list[Entry]:

@@ -25,6 +25,10 @@ class MemoryStore:
     async def get(self, key: str) -> Object | None:
         return self._objects.get(key)
 
+    async def look(self, key: str) -> Entry | None:
+        found = self._objects.get(key)
+        return None if found is None else Entry(key, len(found.body), found.tag)
+
     async def put_new(self, key: str, body: bytes) -> str:
         if key in self._objects:
             raise Conflict(f"{key} exists")
