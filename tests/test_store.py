@@ -154,6 +154,13 @@ async def test_a_listing_gives_every_key_under_its_prefix_and_no_other(store: St
     assert await listed(store, "b") == {}
 
 
+async def test_a_look_at_a_key_shows_what_a_listing_shows(store: Store):
+    """The same mark and size; None for what is missing and for a folder's name."""
+    await store.put_new("a/b c", b"four")
+    assert [await store.look("a/b c")] == list((await listed(store)).values())
+    assert [await store.look(key) for key in ("a", "b", "a/b c/d", "no/such")] == [None] * 4
+
+
 async def test_a_mark_changes_with_every_rewrite_and_only_then(store: Store):
     """Also when bodies of one size follow each other faster than the clock of a file system ticks."""
     tag = await store.put_new("key", b"0")
