@@ -26,7 +26,10 @@ from pdfmaker import make_pdf
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "samples"
-KEYS = "documents done review failed pending paid_calls adopted input_tokens output_tokens cost_usd wall_s commits conflicts"
+KEYS = (
+    "documents done review failed pending paid_calls adopted input_tokens output_tokens cost_usd wall_s "
+    "commits conflicts"
+)
 MODEL = "openai:gpt-4.1-mini"
 
 
