@@ -1,0 +1,131 @@
+"""Labelled amounts of the totals: which words say that an amount is the net, the tax, the gross total, what is due."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+
+from .amounts import DecimalMark, find_amounts
+from .document import Word
+from .rules_figure_words import FIGURES
+from .rules_sheet import Line, Sheet, overlap
+
+_NUMBERS = re.compile(r"[\d.,%'’\s€$£¥₹:*()+\-–=/]|\b(?:eur|usd|chf|gbp|inr|in|aud|cad|incl|inkl)\b")
+_LETTER = re.compile(r"[^\W\d_]")
+_PERCENT = re.compile(r"(?<![\d.,])(\d{1,2}(?:[.,]\d{1,3})?)\s?%")
+_MAX_LABEL = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """An amount with its label. `others` are further amounts of the same label, left of it (a base, a rate)."""
+
+    kind: str
+    value: Decimal
+    line: int
+    others: tuple[Decimal, ...] = ()
+
+
+def kind_of(folded: str) -> str | None:
+    """What a label says; the longest phrase in it decides. A bare "total" counts only if nothing else is said."""
+    best, length = None, 0
+    for kind, pattern in FIGURES:
+        for match in pattern.finditer(folded):
+            if len(match.group()) > length:
+                best, length = kind, len(match.group())
+                if kind == "total" and _NUMBERS.sub("", pattern.sub("", folded, count=1)):
+                    best = None
+    return best if best != "none" else None
+
+
+def figures_of(sheet: Sheet, mark: DecimalMark | None) -> list[Figure]:
+    """Every labelled amount of the document, in reading order."""
+    figures: list[Figure] = []
+    for line in sheet.lines:
+        on_line = list(_on_line(line, mark))
+        figures += on_line or _under(sheet, line, mark)
+    return figures
+
+
+def _on_line(line: Line, mark: DecimalMark | None) -> Iterator[Figure]:
+    """Labels with their amounts to the right, up to the next label."""
+    label: str | None = None
+    values: list[Decimal] = []
+    for text, folded in zip((cell.text for cell in line.cells), line.folded, strict=True):
+        head, amounts = _split(text, mark)
+        if _NUMBERS.sub("", folded[: len(head)]).strip():
+            if label and values:
+                yield from _figure(label, values, line.index)
+            label, values = folded[: len(head)], []
+        values += amounts
+    if label and values:
+        yield from _figure(label, values, line.index)
+
+
+def _figure(label: str, values: list[Decimal], line: int) -> Iterator[Figure]:
+    kind = kind_of(label) if len(label) <= _MAX_LABEL else None
+    if kind:
+        yield Figure(kind, values[-1], line, tuple(values[:-1]))
+
+
+def _split(text: str, mark: DecimalMark | None) -> tuple[str, list[Decimal]]:
+    """A cell's label and the amounts at its end."""
+    found = list(find_amounts(text, decimal_hint=mark))
+    kept: list[Decimal] = []
+    end = len(text)
+    for amount in reversed(found):
+        if _LETTER.search(_PERCENT.sub("", text[amount.end : end])):
+            break
+        kept.insert(0, amount.value)
+        end = amount.start
+    return (text[:end] if kept else text), kept
+
+
+def _under(sheet: Sheet, line: Line, mark: DecimalMark | None) -> list[Figure]:
+    """A row of labels with one row of amounts under it, as "Net | VAT | Total" over "100.00 | 20.00 | 120.00"."""
+    labels = [(cell, kind_of(folded)) for cell, folded in zip(line.cells, line.folded, strict=True)]
+    kinds = [kind for _, kind in labels if kind]
+    if len(kinds) < 2 or not {"gross", "total", "due"} & set(kinds) or not {"net", "subtotal", "tax"} & set(kinds):
+        return []
+    rows = [
+        _amount_cells(lower, mark) for lower in sheet.lines[line.index + 1 : line.index + 3] if lower.page == line.page
+    ]
+    if not rows or len(rows[0]) < 2 or (len(rows) > 1 and len(rows[1]) >= len(rows[0])):
+        return []
+    return [
+        Figure(kind, value, line.index)
+        for cell, kind in labels
+        if kind and (value := _best_under(cell, rows[0])) is not None
+    ]
+
+
+def _amount_cells(line: Line, mark: DecimalMark | None) -> list[tuple[Word, Decimal]]:
+    found: list[tuple[Word, Decimal]] = []
+    for cell in line.cells:
+        head, amounts = _split(cell.text, mark)
+        if len(amounts) == 1 and not _LETTER.search(head):
+            found.append((cell, amounts[0]))
+    return found
+
+
+def _best_under(label: Word, row: Sequence[tuple[Word, Decimal]]) -> Decimal | None:
+    cell, value = max(row, key=lambda entry: overlap(label, entry[0]))
+    return value if overlap(label, cell) > -10 else None
+
+
+def tax_lines_of(sheet: Sheet, mark: DecimalMark | None) -> list[tuple[Decimal, Decimal, Decimal]]:
+    """Rows of the tax breakdown: a rate with a base and a tax that it makes, to the cent. Each once."""
+    found: dict[tuple[Decimal, Decimal], tuple[Decimal, Decimal, Decimal]] = {}
+    for line in sheet.lines:
+        rates = [Decimal(rate.replace(",", ".")) for rate in _PERCENT.findall(line.text)]
+        captioned = any(kind_of(folded) == "tax" for folded in line.folded)
+        if len(rates) != 1 or not (captioned or _PERCENT.match(line.text)):
+            continue
+        amounts = [found.value for cell in line.cells for found in find_amounts(cell.text, decimal_hint=mark)]
+        for base, tax in pairwise(amounts):
+            if base and abs(base * rates[0] / 100 - tax) <= Decimal("0.015"):
+                found.setdefault((rates[0], base), (rates[0], base, tax))
+    return list(found.values())
