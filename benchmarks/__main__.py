@@ -79,7 +79,10 @@ def main() -> int:
     args = _parsed(sys.argv[1:])
     get_ms, put_ms = map(float, args.s3.split("/"))
     setting = Setting(Path(), get_ms, put_ms, args.repeat, args.seconds, args.invoices, args.hostile)
-    rows = [line for row in _chosen(args) for line in _measure(row, setting, _command(row, args))]
+    try:
+        rows = [line for row in _chosen(args) for line in _measure(row, setting, _command(row, args))]
+    except KeyboardInterrupt:
+        return 130
     print(json.dumps([asdict(row) for row in rows], indent=2) if args.json else table(rows))
     return 1 if any(row.reached is False for row in rows) else 0
 

@@ -22,8 +22,8 @@ def hostile(setting: Setting) -> list[Row]:
     source = _lay_out(setting.hostile, setting.folder / "hostile")
     count = sum(1 for _ in source.iterdir())
     out = str(setting.folder / "out")
-    command = Command(setting.folder, environment(), "run", str(source), "--out", out, "--quiet")
-    with watching_memory(command.process.pid) as peak:
+    options = ("run", str(source), "--out", out, "--quiet")
+    with Command(setting.folder, environment(), *options) as command, watching_memory(command.process.pid) as peak:
         ran = command.wait()
     records = counterfoil(setting.folder, environment(), "list", out, "--json").json()
     verify = counterfoil(setting.folder, environment(), "verify", out)

@@ -67,7 +67,7 @@ def _serving(script: str, stats_path: str, *arguments: str) -> Generator[Server]
     try:
         assert process.stdout is not None
         said = process.stdout.readline().split()
-        if not said:
+        if not said:  # it has ended, and what it had to say is on our stderr
             raise RuntimeError(f"{script} did not start")
         yield Server(said[-1], process.pid, stats_path)
     finally:
@@ -105,7 +105,10 @@ class Finished:
 
 
 class Command:
-    """A `counterfoil` command that has been started; its output goes to files, so that no pipe can hold it up."""
+    """A `counterfoil` command that has been started, and is killed if it still runs when its `with` is left.
+
+    Its output goes to files in `folder`, so that no pipe can hold it up.
+    """
 
     def __init__(self, folder: Path, environ: Mapping[str, str], *arguments: str) -> None:
         self._files = [folder / f"{time.monotonic_ns()}.{name}" for name in ("out", "err")]
@@ -115,11 +118,15 @@ class Command:
                 [_COUNTERFOIL, *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=dict(environ)
             )
 
+    def __enter__(self) -> Command:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
     def wait(self) -> Finished:
-        try:
-            code = self.process.wait()
-        finally:
-            self.process.kill()
+        code = self.process.wait()
         wall = time.monotonic() - self._begun
         out, err = (path.read_text(encoding="utf-8", errors="replace") for path in self._files)
         return Finished(code, out, err, wall)
@@ -127,7 +134,8 @@ class Command:
 
 def counterfoil(folder: Path, environ: Mapping[str, str], *arguments: str) -> Finished:
     """Runs a command to its end; `folder` takes its output files."""
-    return Command(folder, environ, *arguments).wait()
+    with Command(folder, environ, *arguments) as command:
+        return command.wait()
 
 
 def children_cpu_s() -> float:
