@@ -47,14 +47,14 @@ _HOPELESS = {
     "AuthorizationHeaderMalformed": "the region does not fit the bucket; set AWS_REGION",
     "PermanentRedirect": "the bucket is in another region; set AWS_REGION",
     "redirect without LOCATION": "the bucket is in another region; set AWS_REGION",
-    "http is not allowed": "plain http is used only where the endpoint variable says http://",
+    "BadScheme": "plain http is used only where the endpoint variable says http://",
     "URL scheme is not allowed": "plain http is used only where the endpoint variable says http://",
     "MissingRegion": "set AWS_REGION",
     "ExpiredToken": "the session token has expired; renew the credentials and run again",
     "Failed to read token file": "the file that AWS_WEB_IDENTITY_TOKEN_FILE names can't be read",
 }
 # Where a client looks last for credentials: the machine's own role. Elsewhere that address may swallow every packet.
-_METADATA = ("/latest/api/token", "/latest/meta-data", "/metadata/identity", "metadata.google.internal")
+_METADATA = ("/latest/api/token", "/latest/meta-data", "/metadata/identity", "/computeMetadata/")
 _METADATA_PATIENCE = 5.0
 _NO_CREDENTIALS = (
     "no credentials found, neither in the cloud's variables (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
