@@ -62,6 +62,18 @@ async def test_temporary_files_and_locks_are_never_listed_and_do_not_pile_up(tmp
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [".key.lock", "key"]
 
 
+async def test_the_time_of_a_file_grows_with_every_rewrite(tmp_path: Path):
+    """Listings tell rewritten files by it: also where the clock stands still (one tick) or was set back."""
+    store, path = FolderStore(tmp_path), tmp_path / "key"
+    tag = await store.put_new("key", b"1")
+    ahead = path.stat().st_mtime_ns + 3_600_000_000_000
+    os.utime(path, ns=(ahead, ahead))
+    await store.put_if("key", b"2", tag)
+    assert path.stat().st_mtime_ns == ahead + 1
+    await store.put("key", b"3")
+    assert path.stat().st_mtime_ns == ahead + 2
+
+
 async def test_a_file_where_a_folder_is_needed_is_for_a_person_to_mend(tmp_path: Path):
     """Every write says so at once, in a sentence, instead of being tried again for a minute."""
     (tmp_path / "file").write_text("")
