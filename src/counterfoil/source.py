@@ -111,9 +111,15 @@ async def open_source(
     base = location.rstrip("/") + "/"
     inside = out.removeprefix(base).strip("/") if out.startswith(base) else None
     source = Source(store, clock, include, limit, left_out=inside or None)
-    async for _ in source.store.list():
+    if await retried(clock, lambda: _holds_anything(store)):
         return source
     return await _single_object(location, clock, limit) or source
+
+
+async def _holds_anything(store: Store) -> bool:
+    async for _ in store.list():
+        return True
+    return False
 
 
 def _within(source: Path, out: Path | None) -> str | None:
@@ -136,6 +142,10 @@ async def _single_object(location: str, clock: Clock, limit: int | None) -> Sour
 
 async def count(source: Source) -> tuple[int, Sequence[Entry] | None]:
     """How many documents there are, and they themselves unless they are too many to keep."""
+    return await retried(source.clock, lambda: _count(source))
+
+
+async def _count(source: Source) -> tuple[int, Sequence[Entry] | None]:
     kept: list[Entry] | None = []
     total = 0
     async for entry in source.documents():
@@ -157,6 +167,11 @@ async def plan(source: Source, manifest: Manifest, worker: Worker, known: Sequen
 
     A document whose source changed goes back to pending. The claims of `worker` may ride in the same commits.
     """
+    # A listing that breaks off is begun again: what was planned by then is no change any more.
+    return await retried(source.clock, lambda: _plan(source, manifest, worker, known))
+
+
+async def _plan(source: Source, manifest: Manifest, worker: Worker, known: Sequence[Entry] | None) -> int:
     waiting: dict[int, list[tuple[str, str, int]]] = {}
     total = held = 0
     async for entry in _entries(source, known):
