@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from counterfoil.document import Usage
 from counterfoil.errors import InputError, SetupError, Unavailable
 from counterfoil.manifest import Manifest
 from counterfoil.source import Source, count, open_source, plan, shards_for
-from counterfoil.store import Object
+from counterfoil.store import Entry, Object
 from counterfoil.store_folder import FolderStore
 from counterfoil.store_memory import MemoryStore
 from counterfoil.worker import Worker
@@ -153,12 +154,18 @@ async def test_a_source_may_be_one_object(bucket: str, s3_server: str):
 # --- fetching
 
 
-async def fetched(store: MemoryStore, size: int = 4, most: int = 100) -> bytes:
+def hasty_clock() -> Clock:
+    """A second passes whenever it is looked at, and sleeping takes no time."""
+
     async def no_sleep(seconds: float) -> None:
         pass
 
-    time = iter(range(10_000))
-    return await Source(store, Clock(lambda: next(time), no_sleep)).fetch("a", size, most)
+    seconds = itertools.count()
+    return Clock(lambda: next(seconds), no_sleep)
+
+
+async def fetched(store: MemoryStore, size: int = 4, most: int = 100) -> bytes:
+    return await Source(store, hasty_clock()).fetch("a", size, most)
 
 
 async def test_what_can_not_be_fetched_is_an_input_error_of_that_document():
@@ -237,6 +244,38 @@ async def test_planning_twice_writes_nothing(tmp_path: Path):
         assert {shard: state.version for shard, state in (await states(manifest)).items()} == before
         assert len(before) == 4
         assert len(await records(manifest)) == 50
+
+
+class BreaksOff(MemoryStore):
+    """A listing that ends in an error after two entries, so many times."""
+
+    failures = 2
+
+    async def list(self, prefix: str = "") -> AsyncIterator[Entry]:
+        seen = 0
+        async for entry in super().list(prefix):
+            if seen == 2 and self.failures > 0:
+                self.failures -= 1
+                raise Unavailable("the listing broke off")
+            seen += 1
+            yield entry
+
+
+async def test_a_listing_that_breaks_off_is_begun_again(monkeypatch: pytest.MonkeyPatch):
+    """No document is counted or planned twice, and none is missed."""
+    monkeypatch.setattr(source_module, "_PLANNED_AT_ONCE", 1)
+    for attempt in ("count", "plan"):
+        store = BreaksOff()
+        for n in range(5):
+            await store.put(f"{n}.pdf", b"x")
+        source = Source(store, hasty_clock())
+        async with planning() as (manifest, worker):
+            if attempt == "count":
+                assert (await count(source))[0] == 5
+            else:
+                assert await plan(source, manifest, worker) == 5
+                assert sorted(await records(manifest)) == [f"{n}.pdf" for n in range(5)]
+        assert store.failures == 0
 
 
 async def test_a_changed_document_goes_back_to_pending_and_no_other(tmp_path: Path):
