@@ -23,6 +23,7 @@ from typing import Any
 _HERE = Path(__file__).resolve().parent
 _COUNTERFOIL = str(Path(sys.executable).with_name("counterfoil"))
 _SAMPLE_SECONDS = 0.02
+_LEFT_OUT = ("AWS_", "OPENAI_", "PYTHONDONTWRITEBYTECODE")
 _GUARDED = """
 import os, runpy, sys, threading
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
@@ -76,10 +77,13 @@ def _serving(script: str, stats_path: str, *arguments: str) -> Generator[Server]
 
 
 def environment(s3: Server | None = None, model: Server | None = None) -> dict[str, str]:
-    """The variables by which `counterfoil` finds these servers; no key of the user's goes anywhere."""
+    """The variables by which `counterfoil` finds these servers; no key of the user's goes anywhere.
+
+    Byte code is kept, as in any installation: without it, every process compiles what it imports.
+    """
     keys = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_REGION": "us-east-1"}
     return (
-        {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "OPENAI_"))}
+        {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
         | ({"AWS_ENDPOINT_URL": s3.url, **keys} if s3 else {})
         | ({"OPENAI_BASE_URL": model.url} if model else {})
     )
