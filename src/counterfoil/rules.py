@@ -37,6 +37,7 @@ from .rules_words import (
 
 _LABELS = (NUMBER, ISSUED, DUE_DATE, DELIVERY, ORDER, REFERENCE, PAYMENT_REFERENCE, DATE)
 _AFTER_NUMBER = re.compile(r"\b(?:vom|von|du|van|del|of|dated|de fecha|in data|d\.d\.)\s+$", re.IGNORECASE)
+_TOWN = re.compile(r"[a-z][a-z .\-/]{2,30},\s*(?:den\s|le\s|li\s|a\s|il\s)?\s*")
 _PAY_UNTIL = re.compile(
     r"\b(?:bis|by|before|on|avant le|le|uiterlijk|voor|entro|antes del|am)\s+(?:zum\s|spatestens\s)?$", re.IGNORECASE
 )
@@ -108,11 +109,21 @@ def _issue_date(sheet: Sheet, evidence: Evidence) -> date | None:
     found = _dated(sheet, ISSUED, evidence) or _beside_number(sheet, evidence)
     if found:
         return found
-    found = _dated(sheet, DATE, evidence, at_start=True)
+    found = _dated(sheet, DATE, evidence, at_start=True) or _after_town(sheet, evidence)
     if found:
         return found
     every = {found.value for found in find_dates(sheet.text, month_first=evidence.month_first)}
     return every.pop() if len(every) == 1 else None
+
+
+def _after_town(sheet: Sheet, evidence: Evidence) -> date | None:
+    """As letters are dated: "Zürich, 12. Februar 2024"."""
+    for line in sheet.lines:
+        for cell, folded in zip(line.cells, line.folded, strict=True):
+            for found in find_dates(cell.text, month_first=evidence.month_first):
+                if found.end == len(cell.text) and _TOWN.fullmatch(folded[: found.start]):
+                    return found.value
+    return None
 
 
 def _dated(sheet: Sheet, label: re.Pattern[str], evidence: Evidence, *, at_start: bool = False) -> date | None:

@@ -148,4 +148,5 @@ def _columns(spans: Sequence[tuple[str | None, Word]]) -> Iterator[Column]:
 def _choice(spans: Sequence[tuple[str | None, Word]], kind: str) -> int:
     places = [number for number, (found, _) in enumerate(spans) if found == kind]
     net = [number for number in places if _NET.search(fold(spans[number][1].text))]
-    return next(iter(net or places[::-1]), -1)
+    sure = [number for number in places if _clean(spans[number][1].text) != "rate"]  # a price, or of the tax
+    return next(iter(net or sure[::-1] or places), -1)

@@ -17,9 +17,10 @@ from .rules_sheet import Sheet
 from .rules_words import CURRENCY, LANGUAGES
 
 _WORD = re.compile(r"[^\W\d_]+")
-_CODE = "|".join(sorted(CURRENCIES))
+_UNITS = frozenset("BOV CHE CHW CLF COU MXV USN UYI UYW XAG XAU XDR XPD XPT".split())  # of account, on no invoice
+_CODE = "|".join(sorted(CURRENCIES - _UNITS))
 _CODE_BY_AMOUNT = re.compile(
-    rf"(?<![A-Za-z])(?:(?P<before>{_CODE})\s?-?(?=\d)|(?<=\d)\s?-?(?P<after>{_CODE})(?![A-Za-z])|\((?P<alone>{_CODE})\))"
+    rf"(?<![A-Za-z])(?:(?P<before>{_CODE})\s?-?(?=\d)|(?<=[\d.,\s]\d)\s?-?(?P<after>{_CODE})(?![A-Za-z])|\((?P<alone>{_CODE})\))"
 )
 _ANY_CODE = re.compile(rf"(?<![A-Za-z0-9])(?:{_CODE})(?![A-Za-z0-9])")
 _SYMBOLS = {

@@ -17,6 +17,8 @@ _NUMBERS = re.compile(r"[\d.,%'’\s€$£¥₹:*()+\-–=/]|\b(?:eur|usd|chf|gb
 _LETTER = re.compile(r"[^\W\d_]")
 _PERCENT = re.compile(r"(?<![\d.,])(\d{1,2}(?:[.,]\d{1,3})?)\s?%")
 _MAX_LABEL = 70
+_TOO_MUCH = Decimal(10) ** 10  # a number so long is a reference
+_COVER = 0.35  # the least share of a text that its label must be, lest a word in a sentence count as one
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +32,26 @@ class Figure:
 
 
 def kind_of(folded: str) -> str | None:
-    """What a label says; the longest phrase in it decides. A bare "total" counts only if nothing else is said."""
+    """What a label says; the longest phrase in it decides. A bare "total" counts only if nothing else is said.
+
+    The kind "none" is for what looks like one of the others, and is not.
+    """
     best, length = None, 0
     for kind, pattern in FIGURES:
         for match in pattern.finditer(folded):
-            if len(match.group()) > length:
+            whole = kind in ("tax", "none") or len(match.group()) > _COVER * len(_LETTER.findall(folded))
+            if len(match.group()) > length and whole:
                 best, length = kind, len(match.group())
                 if kind == "total" and _NUMBERS.sub("", pattern.sub("", folded, count=1)):
                     best = None
-    return best if best != "none" else None
+    return best
+
+
+def names_only(folded: str) -> bool:
+    """Whether a text is nothing but the label of a figure, give or take a word."""
+    for _, pattern in FIGURES:
+        folded = pattern.sub("", folded)
+    return len(_LETTER.findall(folded)) <= 3
 
 
 def figures_of(sheet: Sheet, mark: DecimalMark | None) -> list[Figure]:
@@ -67,7 +80,7 @@ def _on_line(line: Line, mark: DecimalMark | None) -> Iterator[Figure]:
 
 def _figure(label: str, values: list[Decimal], line: int) -> Iterator[Figure]:
     kind = kind_of(label) if len(label) <= _MAX_LABEL else None
-    if kind:
+    if kind and kind != "none" and abs(values[-1]) < _TOO_MUCH:
         yield Figure(kind, values[-1], line, tuple(values[:-1]))
 
 
@@ -87,7 +100,7 @@ def _split(text: str, mark: DecimalMark | None) -> tuple[str, list[Decimal]]:
 def _under(sheet: Sheet, line: Line, mark: DecimalMark | None) -> list[Figure]:
     """A row of labels with one row of amounts under it, as "Net | VAT | Total" over "100.00 | 20.00 | 120.00"."""
     labels = [(cell, kind_of(folded)) for cell, folded in zip(line.cells, line.folded, strict=True)]
-    kinds = [kind for _, kind in labels if kind]
+    kinds = [kind for _, kind in labels if kind and kind != "none"]
     if len(kinds) < 2 or not {"gross", "total", "due"} & set(kinds) or not {"net", "subtotal", "tax"} & set(kinds):
         return []
     rows = [
@@ -98,7 +111,7 @@ def _under(sheet: Sheet, line: Line, mark: DecimalMark | None) -> list[Figure]:
     return [
         Figure(kind, value, line.index)
         for cell, kind in labels
-        if kind and (value := _best_under(cell, rows[0])) is not None
+        if kind and kind != "none" and (value := _best_under(cell, rows[0])) is not None
     ]
 
 

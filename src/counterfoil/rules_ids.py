@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stdnum import iban as iban_number
+from stdnum.ch import uid as swiss_uid
 from stdnum.eu import vat as eu_vat
+from stdnum.gb import vat as british_vat
 
 from .dates import find_dates, fold
 from .document import Word
@@ -56,9 +58,13 @@ def tax_ids(sheet: Sheet) -> list[TaxId]:
     for line in sheet.lines:
         for cell in line.cells:
             for match in _EU.finditer(cell.text):
-                if eu_vat.is_valid(match.group()):
+                if _is_valid(match.group()):
                     found.setdefault(_compact(match.group()), TaxId(match.group(), line, cell, True, False))
     return list(found.values())
+
+
+def _is_valid(text: str) -> bool:
+    return any(check.is_valid(text) for check in (eu_vat, british_vat, swiss_uid))
 
 
 def _labelled_id(sheet: Sheet, spot: Spot) -> str | None:

@@ -12,7 +12,7 @@ from .document import Word
 from .invoice import LineItem
 from .layout import join
 from .rules_columns import Column, Header, header_at
-from .rules_figures import kind_of
+from .rules_figures import kind_of, names_only
 from .rules_sheet import Line, Sheet, overlap
 
 _PERCENT = re.compile(r"(-?\d{1,3}(?:[.,]\d+)?)\s?%")
@@ -59,10 +59,12 @@ def _take(rows: list[_Row], header: Header, line: Line, mark: DecimalMark | None
     """Adds a line of the table to the rows; True if the table ends here."""
     cells = _placed(header, line)
     numbers = {kind for kind in _FIGURES if kind in cells and _has_amount(cells[kind], mark)}
-    kinds = {kind_of(folded) for folded in line.folded} - {None}
-    priced = numbers & {"qty", "price"}
-    if kinds and numbers and not (priced and numbers & {"amount", "gross"}):
-        return bool(kinds & _CLOSING)
+    labels = {kind: folded for folded in line.folded if (kind := kind_of(folded))}
+    said = any(map(str.isdigit, line.text)) and not any(_has_amount(cell.text, mark) for cell in line.cells)
+    if not said and any(kind in _CLOSING and names_only(folded) for kind, folded in labels.items()):
+        return bool(rows)
+    if labels and numbers and not (numbers & {"qty", "price"} and numbers & {"amount", "gross"}):
+        return bool(labels.keys() & _CLOSING)
     if not numbers:
         _continue(rows, cells, line)
         return False

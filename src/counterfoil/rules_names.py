@@ -17,13 +17,14 @@ LEGAL_FORM = re.compile(
     r"Kft\.?|d\.o\.o\.|s\.r\.o\.|Sp\. ?z ?o\.o\.|LDA|Lda\.?|Foundation|Stiftung|Verein)(?![\w])"
 )
 _PLACE = re.compile(
-    r"(?:^|[\s,\-])(?:\d{4,5}(?:-\d{4})?\s+[A-ZÀ-Ý]|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b|[A-Z]{2},? \d{5}\b|\d{4} ?[A-Z]{2}\s"
+    r"(?:^|[\s,\-])(?:\d{4,5}(?:-\d{4})?\s+[A-ZÀ-Ý]|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b|[A-Z]{2},? \d{5}\b|"
+    r"\d{4} ?[A-Z]{2}\s"
     r"|[A-Z][a-z]+,?\s[A-Z]{2,3}\s\d{4,5}\b|\d{6}\b|\d{3} \d{2}\s+[A-Z])"
     r"|^(?:CH|D|A|F|I|B|L|NL)-\d{4,5}\b|\b[A-Z]\d[A-Z] \d[A-Z]\d\b"
 )
 _CONTACT = re.compile(
     r"@|\bwww\.|https?://|\b(?:tel|fon|fax|phone|telefon|telephone|telefono|tfno|mobile|mobil|e-?mail|web|iban|bic|vat|"
-    r"ust-?id|kvk|btw|siret|p\.? ?iva|cif|nif|abn|gstin)\b|\+\d{2}[\s(]",
+    r"ust-?id|kvk|btw|mwst|uid|siret|p\.? ?iva|cif|nif|abn|gstin)\b|\+\d{2}[\s(]",
     re.IGNORECASE,
 )
 _CUT = re.compile(r"\s*[·•●▪|*]\s*|\s+[-–—]\s+|\s{3,}|,\s+(?=\d)|,\s+\D+\s\d|\s\(|\.?\s+(?:Tel|Fax|Phone|Telefon)\b")
@@ -45,14 +46,33 @@ _STREET = re.compile(
 )  # fmt: skip
 
 
+_SALUTATIONS = frozenset("herr herrn frau firma familie mr mrs ms madame monsieur m mme dhr mevr sig spett".split())
+_COUNTRIES = frozenset(
+    """
+    germany deutschland allemagne alemania germania duitsland france frankreich francia frankrijk italy italien
+    italia italie spain spanien espana espagne spagna spanje netherlands thenetherlands niederlande nederland
+    paysbas paesibassi belgium belgien belgique belgie austria osterreich autriche oostenrijk switzerland schweiz
+    suisse svizzera suiza unitedkingdom uk greatbritain england scotland wales ireland irland irlande irlanda
+    unitedstates usa unitedstatesofamerica us canada australia newzealand india singapore hongkong china japan
+    portugal poland polska polen luxembourg luxemburg denmark danmark sweden sverige norway norge finland suomi
+    czechrepublic greece hungary
+    """.split()
+)
+
+
 def compact(text: str) -> str:
     """Letters and digits only, folded: how names are compared."""
     return "".join(char for char in fold(text) if char.isalnum())
 
 
 def is_place(text: str) -> bool:
-    """Whether a line has a postcode with its town."""
-    return bool(_PLACE.search(text))
+    """Whether a line has a postcode with its town, or is a country."""
+    return bool(_PLACE.search(text)) or compact(text) in _COUNTRIES
+
+
+def is_address_part(text: str) -> bool:
+    """Whether a line is a street, or a town with its postcode."""
+    return is_place(text) or bool(_STREET.search(text))
 
 
 def is_contact(text: str) -> bool:
@@ -63,6 +83,8 @@ def is_contact(text: str) -> bool:
 def as_name(text: str) -> str | None:
     """The name that a cell begins with; None if it is an address, a label, a date, an amount, or words."""
     text = _PREFIX.sub("", text.strip(), count=1) if _PREFIX.match(text.strip()) else text.strip()
+    if fold(text).strip(".") in _SALUTATIONS:
+        return None
     name = _CUT.split(text, maxsplit=1)[0].strip(" ,;:-–")
     folded = fold(name)
     if not 3 <= len(name) <= 70 or not name[0].isalnum() or len(name.split()) > 8 or text.endswith(":"):
@@ -76,6 +98,10 @@ def as_name(text: str) -> str | None:
         or next(find_dates(name), None)
         or (_CONTACT.search(name) and "@" in name)
         or kind_of(folded)
+    ):
+        return None
+    if compact(name) in _COUNTRIES or (
+        any(map(str.isdigit, name)) and len(name.split()) < 4 and not LEGAL_FORM.search(name)
     ):
         return None
     if ":" in name or (_NOT_NAMES.search(name) and not LEGAL_FORM.search(name)) or "http" in folded or "www." in folded:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 
 from .dates import find_dates, fold
 from .document import Word
+from .layout import join
 from .rules_ids import TaxId
-from .rules_names import LEGAL_FORM, as_name, compact, is_contact, is_place
-from .rules_sheet import Line, Sheet, Spot, below, is_label, spots
+from .rules_names import LEGAL_FORM, as_name, compact, is_address_part, is_contact, is_place
+from .rules_sheet import Line, Sheet, Spot, below, is_label, overlap, spots
 from .rules_words import BUYER, DATE, DUE_DATE, ISSUED, NAME, NUMBER, SELLER, SHIP_TO, TAX_ID, WEAK_SELLER
 
 _LABELS = (BUYER, SELLER, SHIP_TO, NAME, NUMBER, ISSUED, DATE, DUE_DATE, TAX_ID)
 _ENDS = re.compile(r"[\s/]*(?::|$|\(|/)")
+_ASIDE = re.compile(r"^[^()]*\)\s*:?\s*|^\([^)]*\)\s*:?\s*")
 _DOMAIN = re.compile(r"(?:@|www\.|https?://(?:www\.)?)([a-z0-9\-]+(?:\.[a-z0-9\-]+)*)\.[a-z]{2,}", re.IGNORECASE)
 _FREE_MAIL = frozenset(("gmail", "outlook", "hotmail", "yahoo", "gmx", "web", "icloud", "tonline", "example", "mail"))
 _SECTION = 14
@@ -92,7 +95,8 @@ def blocks_of(sheet: Sheet) -> Iterator[Block]:
     for line in sheet.lines:
         for cell in line.cells:
             for cells, lines in open_blocks:
-                near = lines[-1].page == line.page and cell.y0 - cells[-1].y1 < 0.9 * line.height
+                reach = 2.5 if is_address_part(cell.text) else 0.9  # a blank line before the town is an old custom
+                near = lines[-1].page == line.page and cell.y0 - cells[-1].y1 < reach * line.height
                 if near and lines[-1].index < line.index and abs(cells[-1].x0 - cell.x0) < 4:
                     cells.append(cell)
                     lines.append(line)
@@ -117,8 +121,9 @@ def _labelled(sheet: Sheet, label: re.Pattern[str]) -> str | None:
 
 def _named(sheet: Sheet, spot: Spot) -> Iterator[str]:
     yield from _name_row(sheet, spot)
-    if spot.rest:
-        yield spot.rest
+    rest = _ASIDE.sub("", spot.rest)
+    if rest and not _is_label(rest):
+        yield rest
         return
     under = [cell for _, cell in below(sheet, spot.box, spot.line, reach=3.0) if abs(cell.x0 - spot.box.x0) < 40]
     under = under[: next((n for n, cell in enumerate(under) if _is_label(cell.text)), len(under))]
@@ -155,38 +160,59 @@ def _is_label(text: str) -> bool:
 
 def _addressee(sheet: Sheet, blocks: list[Block]) -> str | None:
     """The first address on the first page that is neither the seller's, by its phone or mail, nor a delivery's."""
-    for block in blocks:
+    after_sender = sorted(blocks, key=lambda block: not _sender_line(block.cells[0].text))
+    head = 0.1 * sheet.page_height  # what stands so high is rather a letterhead
+    for block in sorted(map(_without_sender, after_sender), key=lambda block: block.lines[0].y0 < head):
         line = block.lines[0]
         if line.page != 1 or line.y0 > 0.45 * sheet.page_height or not block.is_address or block.is_contact:
             continue
         if any(_heads(SHIP_TO, fold(cell.text)) for cell in block.cells) or _heads(SELLER, fold(block.cells[0].text)):
             continue
-        if _repeated(sheet, block.cells[0].text):
+        if _repeated(sheet, blocks, block.cells[0].text):
             continue
         names = [as_name(cell.text) for cell in block.cells[:3]]
         firm = next((name for name in names if name and LEGAL_FORM.search(name)), None)
-        name = firm or names[0]
+        name = firm or names[0] or names[1]
         if name:
             return name
     return None
 
 
-def _repeated(sheet: Sheet, text: str) -> bool:
+def _without_sender(block: Block) -> Block:
+    """An address without the sender's line that stands over it in the window of an envelope."""
+    sent = len(block.cells) > 2 and _sender_line(block.cells[0].text)
+    return Block(block.cells[1:], block.lines[1:]) if sent else block
+
+
+def _repeated(sheet: Sheet, blocks: list[Block], text: str) -> bool:
     """Whether a name stands in the foot of a page too, or in a domain: then it is the seller's."""
     name = as_name(text)
     if not name:
         return False
-    foot = [line for line in sheet.lines if line.y0 > 0.8 * sheet.page_height]
-    return any(compact(name) in compact(line.text) for line in foot) or _in_domain(sheet, name)
+    foot = (line.text for line in sheet.lines if line.y0 > 0.8 * sheet.page_height)
+    senders = (cell.text for line in sheet.lines for cell in line.cells if _sender_line(cell.text))
+    return any(compact(name) in compact(other) for other in (*foot, *senders)) or _in_domain(blocks, name)
 
 
-def _in_domain(sheet: Sheet, name: str) -> bool:
+def _in_domain(blocks: list[Block], name: str) -> bool:
+    """Whether the name is in a mail or web address that is not part of the buyer's or a delivery's address."""
     bare = compact(LEGAL_FORM.sub("", name))
-    for match in _DOMAIN.finditer(sheet.text):
+    for match in (match for cell in _own_cells(blocks) for match in _DOMAIN.finditer(cell.text)):
         host = compact(match[1])
         if len(host) > 3 and host not in _FREE_MAIL and len(bare) > 3 and (bare in host or host in bare):
             return True
     return False
+
+
+def _own_cells(blocks: list[Block]) -> Iterator[Word]:
+    """Every cell but those of the buyer's and the delivery's address, and what stands right below them."""
+    taken = [
+        reduce(join, b.cells) for b in blocks if any(_heads(lab, fold(b.cells[0].text)) for lab in (BUYER, SHIP_TO))
+    ]
+    for cell in (cell for block in blocks for cell in block.cells):
+        reach = 3 * (cell.y1 - cell.y0)
+        if not any(overlap(cell, box) > 0 and box.y0 <= cell.y0 < box.y1 + reach for box in taken):
+            yield cell
 
 
 def _seller(sheet: Sheet, blocks: list[Block], buyer: str | None) -> str | None:
@@ -201,11 +227,11 @@ def _seller(sheet: Sheet, blocks: list[Block], buyer: str | None) -> str | None:
         key = compact(LEGAL_FORM.sub("", name)) or compact(name)
         if buyer and (key in compact(buyer) or compact(buyer) in key):
             continue
-        names[key] = max(names.get(key, ""), name, key=lambda n: (bool(LEGAL_FORM.search(n)), -len(n)))
+        names[key] = max(names.get(key, name), name, key=lambda n: (bool(LEGAL_FORM.search(n)), -len(n)))
         scores[key] = scores.get(key, 0) + score
     for key, name in names.items():
         scores[key] += (
-            2 * min(whole.count(key) - 1, 3) + 3 * bool(LEGAL_FORM.search(name)) + 4 * _in_domain(sheet, name)
+            2 * min(whole.count(key) - 1, 3) + 3 * bool(LEGAL_FORM.search(name)) + 4 * _in_domain(blocks, name)
         )
     best = max(scores, key=lambda key: scores[key], default=None)
     return names[best] if best and scores[best] >= 3 else None
@@ -223,15 +249,19 @@ def _strong(sheet: Sheet) -> Iterator[str]:
 
 
 def _candidates(sheet: Sheet, blocks: list[Block]) -> Iterator[tuple[str, float]]:
-    yield from ((name, 4) for spot in spots(sheet, WEAK_SELLER, at_start=True) for name in _after(sheet, spot))
+    yield from ((name, 2) for spot in spots(sheet, WEAK_SELLER, at_start=True) for name in _after(sheet, spot))
     first = [line for line in sheet.lines if line.page == 1]
     sizes = sorted(line.height for line in first)
     usual = sizes[len(sizes) // 2] if sizes else 1.0
     for line in first:
         top, foot = line.y0 < 0.25 * sheet.page_height, line.y0 > 0.8 * sheet.page_height
-        for cell in line.cells:
+        for number, cell in enumerate(line.cells):
             name = as_name(cell.text)
-            if not name or not (top or foot or LEGAL_FORM.search(name)):
+            if (
+                not name
+                or not (top or foot or LEGAL_FORM.search(name))
+                or (number and _is_label(line.cells[number - 1].text))
+            ):
                 continue
             large = top and cell.y1 - cell.y0 > 1.25 * usual
             yield (

@@ -9,9 +9,10 @@ from typing import TypeVar
 
 from .dates import fold
 from .document import Page, Word
-from .layout import cells_of, rows_of
+from .layout import cells_of, join, rows_of
 
 T = TypeVar("T")
+_MARKS = frozenset("·•●▪|")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def sheet_of(pages: Sequence[Page]) -> Sheet:
     lines: list[Line] = []
     for page in pages:
         for row in rows_of(page.words):
-            cells = tuple(cells_of(row))
+            cells = tuple(_marked(cells_of(row)))
             heights = sorted(word.y1 - word.y0 for word in row)
             middle = heights[len(heights) // 2]
             bottom = max(word.y1 for word in row)
@@ -78,6 +79,19 @@ def sheet_of(pages: Sequence[Page]) -> Sheet:
     width = max((page.width for page in pages), default=0.0)
     height = max((page.height for page in pages), default=0.0)
     return Sheet(tuple(lines), "\n".join(line.text for line in lines), width, height)
+
+
+def _marked(cells: Sequence[Word]) -> list[Word]:
+    """Joins cells that a mark such as a bullet both parts and binds, as in a sender's address in one line."""
+    joined: list[Word] = []
+    for cell in cells:
+        last = joined[-1] if joined else None
+        binds = last is not None and (cell.text in _MARKS or last.text[-1:] in _MARKS)
+        if last is not None and binds and cell.x0 - last.x1 < 2 * (cell.y1 - cell.y0):
+            joined[-1] = join(last, cell)
+        else:
+            joined.append(cell)
+    return joined
 
 
 def spots(sheet: Sheet, label: re.Pattern[str], *, at_start: bool = False) -> Iterator[Spot]:
@@ -125,22 +139,22 @@ def near(sheet: Sheet, spot: Spot, labels: Sequence[re.Pattern[str]]) -> Iterato
     right = next((cell for cell in cells[spot.cell + 1 :] if cell.text.strip(" .:-")), None)
     if right is not None and not is_label(right.text, labels) and right.x0 - spot.box.x1 < 0.6 * sheet.width:
         yield right.text
-    found = False
+    if right is None:
+        yield from _below_right(sheet, spot, labels)
     for lower, cell in below(sheet, spot.box, spot.line):
-        found = True
         if is_label(cell.text, labels):
             break
         yield cell.text
         if lower.index > spot.line.index + 2:
             break
-    if not found and right is None:
-        yield from _below_right(sheet, spot, labels)
 
 
 def _below_right(sheet: Sheet, spot: Spot, labels: Sequence[re.Pattern[str]]) -> Iterator[str]:
     """The cell on the next line that begins right of the label, where forms put values half a line lower."""
     for lower in sheet.lines[spot.line.index + 1 : spot.line.index + 2]:
         if lower.page != spot.line.page or lower.y0 - spot.line.y1 > spot.line.height:
+            return
+        if any(overlap(cell, spot.box) > 0 for cell in lower.cells):
             return
         right = [cell for cell in lower.cells if spot.box.x1 <= cell.x0 < spot.box.x1 + 0.3 * sheet.width]
         if len(right) == 1 and not is_label(right[0].text, labels):

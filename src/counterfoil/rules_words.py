@@ -17,7 +17,7 @@ def phrases(text: str) -> re.Pattern[str]:
     """A pattern for any of the phrases (one a comma), the longest first, as whole words."""
     every = sorted({fold(phrase.strip()) for phrase in text.split(",") if phrase.strip()}, key=len, reverse=True)
     joined = "|".join(_GLUE.join(re.escape(word) for word in phrase.split()) for phrase in every)
-    return re.compile(rf"(?<![a-z0-9])(?:{joined})(?![a-z])")
+    return re.compile(rf"(?<![a-z0-9])(?:{joined})(?![a-z0-9])")
 
 
 NUMBER = phrases(
@@ -196,8 +196,8 @@ COLUMNS: dict[str, str] = {
         rate, prix unitaire, pu, p u ht, prix, prix unitaire ht, pu ht, p u, prix u, prix u ht, pu net, tarif, prijs,
         prijs per stuk, stuksprijs, eenheidsprijs, tarief, prezzo, prezzo unitario, precio, precio unitario, p unit,
         precio ud, p unitario, prezzo unit, rate item, unit price excl vat, price unit, hourly rate, each, stukprijs,
-        p u h t, einzelpreis eur, price per unit, net unit price, unit net price, netto preis, unit net, net price,
-        pvp, precio u, prezzo u, unitario""",
+        p u h t, einzelpreis eur, price per unit, net unit price, ansatz, stundensatz, einheitspreis, preis netto, stk
+        preis, unit amount, unit net price, netto preis, unit net, net price, pvp, precio u, prezzo u, unitario""",
     "amount": """
         amount, total, line total, net amount, net, nettobetrag, betrag, gesamt, gesamtpreis, gesamtbetrag, summe, g
         preis, gp, zeilenbetrag, positionsbetrag, wert, montant, montant ht, total ht, prix ht, prix total, bedrag,
