@@ -48,7 +48,7 @@ class FoundDate:
 
 def fold(text: str) -> str:
     """Lower case without accents, of the same length, so that places found in it hold for the original."""
-    return "".join(map(_fold_char, text))
+    return text.lower() if text.isascii() else "".join(map(_fold_char, text))
 
 
 def parse_date(text: str, *, month_first: bool | None = None) -> date | None:

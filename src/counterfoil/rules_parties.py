@@ -95,9 +95,8 @@ def blocks_of(sheet: Sheet) -> Iterator[Block]:
     for line in sheet.lines:
         for cell in line.cells:
             for cells, lines in open_blocks:
-                reach = 2.5 if is_address_part(cell.text) else 0.9  # a blank line before the town is an old custom
-                near = lines[-1].page == line.page and cell.y0 - cells[-1].y1 < reach * line.height
-                if near and lines[-1].index < line.index and abs(cells[-1].x0 - cell.x0) < 4:
+                flush = abs(cells[-1].x0 - cell.x0) < 4 and lines[-1].page == line.page
+                if flush and lines[-1].index < line.index and _follows(cells[-1], cell):
                     cells.append(cell)
                     lines.append(line)
                     break
@@ -105,6 +104,12 @@ def blocks_of(sheet: Sheet) -> Iterator[Block]:
                 open_blocks.append(([cell], [line]))
     for cells, lines in open_blocks:
         yield Block(tuple(cells), tuple(lines))
+
+
+def _follows(above: Word, cell: Word) -> bool:
+    """Whether a cell goes on an address: right below, or after the blank line that an old custom puts before the town."""
+    gap = (cell.y0 - above.y1) / max(cell.y1 - cell.y0, 1.0)
+    return gap < 0.9 or (gap < 2.5 and is_address_part(cell.text))
 
 
 def _labelled(sheet: Sheet, label: re.Pattern[str]) -> str | None:
