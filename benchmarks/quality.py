@@ -51,7 +51,7 @@ def _gross_row(truths: Path, records: Sequence[dict[str, Any]], wall: float) -> 
         f"{len(wrong)} of {len(done)} done{': ' if wrong else ''}{', '.join(wrong)} ({empty} of them without one); "
         f"{len(records)} documents in {wall:.1f} s",
         "0",
-        not wrong,
+        bool(done) and not wrong,
     )
 
 
