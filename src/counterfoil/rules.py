@@ -42,7 +42,7 @@ _PAY_UNTIL = re.compile(
     r"\b(?:bis|by|before|on|avant le|le|uiterlijk|voor|entro|antes del|am)\s+(?:zum\s|spatestens\s)?$", re.IGNORECASE
 )
 _PAY = re.compile(
-    r"zahl|uberweis|begleich|payment is due|please pay|pay(?:able)? |a regler|a payer|betal|voldoen|pagare|pagar"
+    r"zahl|reglement|effectuer|uberweis|begleich|payment is due|please pay|pay(?:able)? |a regler|a payer|betal|voldoen|pagare|pagar"
 )
 _DISCOUNT = re.compile(r"skonto|escompte|sconto|discount|descuento|korting", re.IGNORECASE)
 

@@ -78,7 +78,8 @@ def header_at(sheet: Sheet, index: int) -> Header | None:
         last = neighbour.index
     columns = tuple(_columns(spans))
     kinds = {column.kind for column in columns}
-    return Header(columns, last) if _enough(kinds) and _one_of_each(columns) else None
+    wide = columns[-1].box.x1 - columns[0].box.x0 > 0.35 * sheet.width
+    return Header(columns, last) if _enough(kinds) and wide and _one_of_each(columns) else None
 
 
 def _enough(kinds: set[str]) -> bool:
@@ -141,8 +142,19 @@ def _merged(spans: list[tuple[str | None, Word]], line: Line, *, above: bool) ->
 def _columns(spans: Sequence[tuple[str | None, Word]]) -> Iterator[Column]:
     """Columns from left to right. Of two of a kind the net one counts, else the last."""
     chosen = {kind: _choice(spans, kind) for kind in ("amount", "price", "rate", "qty", "pos")}
+    quantity = _quantity_by_another_name(spans, chosen["amount"])
     for number, (kind, box) in enumerate(spans):
-        yield Column(kind if kind and chosen.get(kind, number) == number else "other", box)
+        name = kind if kind and chosen.get(kind, number) == number else "other"
+        yield Column("qty" if number == quantity else name, box)
+
+
+def _quantity_by_another_name(spans: Sequence[tuple[str | None, Word]], amount: int) -> int:
+    """An "Amount" that stands before the price, where another column has the total, counts things."""
+    kinds = [kind for kind, _ in spans]
+    first = kinds.index("amount") if "amount" in kinds else -1
+    if "qty" in kinds or "price" not in kinds or first in (-1, amount) or first > kinds.index("price"):
+        return -1
+    return first
 
 
 def _choice(spans: Sequence[tuple[str | None, Word]], kind: str) -> int:

@@ -50,6 +50,7 @@ _DOLLAR_LANDS = (
     ("MXN", re.compile(r"\bRFC\b|\bM[ée]xico\b")),
 )
 _AMERICAN = re.compile(r"\b[A-Z]{2},? \d{5}(?:-\d{4})?\b|\bUnited States\b|\bUSA\b")
+_BRITISH = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b|\bUnited Kingdom\b")
 _DAY_FIRST = frozenset("EUR GBP AUD NZD INR CHF SGD ZAR DKK NOK SEK PLN CZK MXN BRL".split())
 
 
@@ -90,8 +91,10 @@ def _order(text: str, language: str | None, currency: str | None) -> bool | None
         return proven
     if language is not None and language != "en":
         return False
-    if currency == "USD" and _AMERICAN.search(text):
+    if currency in ("USD", None) and _AMERICAN.search(text):
         return True
+    if currency is None and _BRITISH.search(text):
+        return False
     return False if currency in _DAY_FIRST else None
 
 

@@ -8,19 +8,21 @@ from .rules_words import phrases
 
 _WORDS = {
     "gross": """
-        grand total, total incl tax, total incl vat, total including vat, total including tax, total inc vat, total
-        incl gst, total inc gst, total including gst, invoice total, total invoice amount, total invoice, total
-        invoice value, total for this invoice, invoice amount, gross total, gross amount, total gross, amount incl
-        vat, total amount incl vat, total price incl vat, total vat incl, total with tax, total inc tax, bruttosumme,
-        bruttobetrag, gesamtbetrag, gesamtbetrag brutto, gesamtsumme, gesamtsumme brutto, rechnungsbetrag,
-        rechnungssumme brutto, rechnungsbetrag brutto, endbetrag, endsumme, gesamt brutto, summe brutto, brutto,
-        rechnungsendbetrag, gesamtbetrag inkl, gesamtpreis brutto, gesamtbetrag inkl mwst, total inkl mwst, summe inkl
-        mwst, total inklusive mwst, rechnungstotal, rechnungssumme, gesamt inkl, total inkl, total ttc, montant ttc,
-        montant total ttc, total t t c, total general, totaal incl, total toutes taxes comprises, montant total,
-        totaalbedrag, totaal inclusief btw, factuurbedrag, eindtotaal, totaal inclusief, totaalbedrag incl btw, te
-        betalen incl btw, totaal generaal, totale fattura, totale documento, totale ivato, totale generale, totale
-        complessivo, importo totale, totale iva inclusa, totale con iva, importe total, total factura, total con iva,
-        total iva incluido, total iva incl, importe total factura, total bill, gross""",
+        grand total, total charges this bill, total charges this invoice, total this bill, total for this bill, total
+        this invoice, current charges, total current charges, total new charges, total incl tax, total incl vat, total
+        including vat, total including tax, total inc vat, total incl gst, total inc gst, total including gst, invoice
+        total, total invoice amount, total invoice, total invoice value, total for this invoice, invoice amount, gross
+        total, gross amount, total gross, amount incl vat, total amount incl vat, total price incl vat, total vat
+        incl, total with tax, total inc tax, bruttosumme, bruttobetrag, gesamtbetrag, gesamtbetrag brutto,
+        gesamtsumme, gesamtsumme brutto, rechnungsbetrag, rechnungssumme brutto, rechnungsbetrag brutto, endbetrag,
+        endsumme, gesamt brutto, summe brutto, brutto, rechnungsendbetrag, gesamtbetrag inkl, gesamtpreis brutto,
+        gesamtbetrag inkl mwst, total inkl mwst, summe inkl mwst, total inklusive mwst, rechnungstotal,
+        rechnungssumme, gesamt inkl, total inkl, total ttc, montant ttc, montant total ttc, total t t c, total
+        general, totaal incl, total toutes taxes comprises, montant total, totaalbedrag, totaal inclusief btw,
+        factuurbedrag, eindtotaal, totaal inclusief, totaalbedrag incl btw, te betalen incl btw, totaal generaal,
+        totale fattura, totale documento, totale ivato, totale generale, totale complessivo, importo totale, totale
+        iva inclusa, totale con iva, importe total, total factura, total con iva, total iva incluido, total iva incl,
+        importe total factura, total bill, gross""",
     "total": """
         total, gesamt, summe, totaal, totale, total amount, total price, total sum, gesamtpreis, suma total, order
         total""",
@@ -49,14 +51,14 @@ _WORDS = {
         imposta, total iva, cuota iva, cuota, importe iva, di cui iva, total impuestos, impuestos, t v a, i v a,
         totale imposte, room tax, city tax, occupancy tax, state tax, county tax, local tax""",
     "due": """
-        amount due, balance due, total due, zahlbetrag, zu zahlen, zu zahlender betrag, net a payer, solde a payer,
-        reste a payer, te betalen, te betalen bedrag, openstaand bedrag, nog te betalen, openstaand, da pagare, totale
-        a pagare, totale da pagare, netto a pagare, total a pagar, importe a pagar, liquido a pagar, offener betrag,
-        restbetrag, please pay, amount payable, total payable, balance, total amount due, balance payable, payable
-        amount, net payable, noch zu zahlen, zahlungsbetrag, gesamtbetrag zu zahlen, montant a payer, montant du,
-        total a payer, totaal te betalen, total to pay, amount to pay, outstanding, outstanding balance, total amount
-        payable, importo da pagare, importe pendiente, net payable amount, uberweisungsbetrag, total du, solde du,
-        current balance, saldo, new balance, noch offen, zu uberweisen""",
+        amount due, due payable, balance due, total due, zahlbetrag, zu zahlen, zu zahlender betrag, net a payer,
+        solde a payer, reste a payer, te betalen, te betalen bedrag, openstaand bedrag, nog te betalen, openstaand, da
+        pagare, totale a pagare, totale da pagare, netto a pagare, total a pagar, importe a pagar, liquido a pagar,
+        offener betrag, restbetrag, please pay, amount payable, total payable, balance, total amount due, balance
+        payable, payable amount, net payable, noch zu zahlen, zahlungsbetrag, gesamtbetrag zu zahlen, montant a payer,
+        montant du, total a payer, totaal te betalen, total to pay, amount to pay, outstanding, outstanding balance,
+        total amount payable, importo da pagare, importe pendiente, net payable amount, uberweisungsbetrag, total du,
+        solde du, current balance, saldo, new balance, noch offen, zu uberweisen""",
     "prepaid": """
         amount paid, paid, payments received, payment received, payments, payment, less deposit, deposit, prepaid,
         prepayment, less payments, less paid, anzahlung, anzahlungen, erhaltene anzahlungen, bereits gezahlt, bereits
@@ -76,17 +78,17 @@ _WORDS = {
         shipping, freight, freight costs, delivery, handling, shipping & handling, shipping and handling, versand,
         versandkosten, fracht, zuschlage, gesamtbetrag der zuschlage, frais de port, port, livraison, transport,
         verzendkosten, spese di spedizione, spedizione, gastos de envio, envio, portes, service charge, postage, p&p,
-        delivery charge, total charges, versandkostenpauschale, frais de livraison, surcharge, tip, gratuity, spese di
-        trasporto, trasporto, bezorgkosten, spese bancarie, bollo""",
+        delivery charge, versandkostenpauschale, frais de livraison, surcharge, tip, gratuity, spese di trasporto,
+        trasporto, bezorgkosten, spese bancarie, bollo""",
     "rounding": """
         rounding, rundung, arrondi, afronding, arrotondamento, redondeo, round off, rundungsdifferenz, rounding
         adjustment""",
     "none": """
-        total charges and allowances, total hours, total qty, total quantity, total savings, you saved, total items,
-        skonto, escompte, gesamtgewicht, total weight, saldo cliente, credit limit, vat no, vat number, vat id, vat
-        reg, vat reg no, vat registration, ust id, ust idnr, mwst nr, tva intracommunautaire, btw nummer, btw nr, gst
-        no, gstin, gst number, tax id, tax no, steuernummer, steuer nr, partita iva, iban, total pages, net 30, n°
-        tva, page total, tax number, tax rate, ubertrag""",
+        total charges and allowances, total charges, total hours, total qty, total quantity, total savings, you saved,
+        total items, skonto, escompte, gesamtgewicht, total weight, saldo cliente, credit limit, vat no, vat number,
+        vat id, vat reg, vat reg no, vat registration, ust id, ust idnr, mwst nr, tva intracommunautaire, btw nummer,
+        btw nr, gst no, gstin, gst number, tax id, tax no, steuernummer, steuer nr, partita iva, iban, total pages,
+        net 30, n° tva, page total, tax number, tax rate, ubertrag""",
 }
 FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = tuple((kind, phrases(text)) for kind, text in _WORDS.items())
 """Kinds of figures with their labels. The kind "none" is for labels that look like one of the others and are not."""

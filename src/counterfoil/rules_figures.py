@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from .amounts import DecimalMark, find_amounts
+from .dates import find_dates
 from .document import Word
 from .rules_figure_words import FIGURES
 from .rules_sheet import Line, Sheet, overlap
@@ -23,12 +24,14 @@ _COVER = 0.35  # the least share of a text that its label must be, lest a word i
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """An amount with its label. `others` are further amounts of the same label, left of it (a base, a rate)."""
+    """An amount with its label. `others` are further amounts of the same label, left of it (a base),
+    `rate` is the percentage in its label."""
 
     kind: str
     value: Decimal
     line: int
     others: tuple[Decimal, ...] = ()
+    rate: Decimal | None = None
 
 
 def kind_of(folded: str) -> str | None:
@@ -81,11 +84,14 @@ def _on_line(line: Line, mark: DecimalMark | None) -> Iterator[Figure]:
 def _figure(label: str, values: list[Decimal], line: int) -> Iterator[Figure]:
     kind = kind_of(label) if len(label) <= _MAX_LABEL else None
     if kind and kind != "none" and abs(values[-1]) < _TOO_MUCH:
-        yield Figure(kind, values[-1], line, tuple(values[:-1]))
+        rate = _PERCENT.search(label)
+        yield Figure(kind, values[-1], line, tuple(values[:-1]), Decimal(rate[1].replace(",", ".")) if rate else None)
 
 
 def _split(text: str, mark: DecimalMark | None) -> tuple[str, list[Decimal]]:
-    """A cell's label and the amounts at its end."""
+    """A cell's label and the amounts at its end; the digits of dates are none."""
+    for day in find_dates(text):
+        text = text[: day.start] + "~" * (day.end - day.start) + text[day.end :]
     found = list(find_amounts(text, decimal_hint=mark))
     kept: list[Decimal] = []
     end = len(text)

@@ -131,11 +131,14 @@ def invoice_number(sheet: Sheet) -> str | None:
 def _by_title(sheet: Sheet) -> Iterator[str]:
     """As "Invoice INV/2023/0008", "Gutschrift (389)  Nr. 4711", or "# 17" under the title."""
     titles = [spot for spot in spots(sheet, TITLE, at_start=True) if spot.line.page == 1]
-    for spot in titles:
-        if len(spot.box.text) < 60 and spot.rest[:1].isalnum():
-            number = as_number(spot.rest)
+    for title in titles:
+        if len(title.box.text) < 60 and title.rest[:1].isalnum():
+            number = as_number(title.rest)
             if number:
                 yield number
+        right = title.line.cells[title.cell + 1 :]
+        if right and not title.rest and as_number(right[0].text) == right[0].text:
+            yield right[0].text
     for line in sheet.lines:
         for cell, folded in zip(line.cells, line.folded, strict=True):
             loose = _LOOSE.match(folded)

@@ -47,7 +47,7 @@ def read_lines(sheet: Sheet, mark: DecimalMark | None) -> list[LineItem]:
         if found:
             if first is None or found.kinds == first.kinds:
                 first, header, closed, skip = first or found, found, False, found.last
-            else:
+            elif len(found.kinds) > 2:
                 closed = True
         if header is None or line.index <= max(skip, header.last) or closed:
             continue
@@ -60,11 +60,13 @@ def _take(rows: list[_Row], header: Header, line: Line, mark: DecimalMark | None
     cells = _placed(header, line)
     numbers = {kind for kind in _FIGURES if kind in cells and _has_amount(cells[kind], mark)}
     labels = {kind: folded for folded in line.folded if (kind := kind_of(folded))}
-    said = any(map(str.isdigit, line.text)) and not any(_has_amount(cell.text, mark) for cell in line.cells)
-    if not said and any(kind in _CLOSING and names_only(folded) for kind, folded in labels.items()):
+    if labels.keys() & _CLOSING and _is_total(line, mark):
         return bool(rows)
-    if labels and numbers and not (numbers & {"qty", "price"} and numbers & {"amount", "gross"}):
+    priced = numbers & {"qty", "price"} and numbers & {"amount", "gross"}
+    if labels and numbers and not priced and not cells.keys() & {"pos", "date"}:
         return bool(labels.keys() & _CLOSING)
+    if labels.keys() & {"allowance", "charge"} and header.has("qty") and "qty" not in cells:
+        return False
     if not numbers:
         _continue(rows, cells, line)
         return False
@@ -76,6 +78,15 @@ def _take(rows: list[_Row], header: Header, line: Line, mark: DecimalMark | None
         rows.append(row)
     _add(row, cells, line)
     return False
+
+
+def _is_total(line: Line, mark: DecimalMark | None) -> bool:
+    """Whether a line has nothing but the name of a total, and amounts, if any figure at all."""
+    amounts = [_has_amount(cell.text, mark) for cell in line.cells]
+    names = [names_only(folded) and bool(kind_of(folded)) for folded in line.folded]
+    if any(map(str.isdigit, line.text)) and not any(amounts):
+        return False
+    return any(names) and all(name or amount for name, amount in zip(names, amounts, strict=True))
 
 
 def _completes(row: _Row, kinds: set[str], line: Line) -> bool:

@@ -11,15 +11,14 @@ from .rules_words import DATE, DUE_DATE, ISSUED, NUMBER, SHIP_TO, TAX_ID, TITLE
 LEGAL_FORM = re.compile(
     r"(?<![\w.])(?:GmbH(?: ?& ?Co\.? ?KG)?|gGmbH|mbH|AG|KG|OHG|UG|e\. ?K\.|e\. ?V\.|GbR|PartG|SE|"
     r"Ltd\.?|LTD\.?|Limited|LIMITED|LLC|"
-    r"L\.L\.C\.|LLP|PLC|plc|Inc\.?|INC\.?|Incorporated|Corp\.?|Corporation|CORPORATION|Co\.|Company|COMPANY|GMBH|"
+    r"L\.L\.C\.|LLP|PLC|plc|Inc\.?|INC\.?|Incorporated|Corp\.?|Corporation|CORPORATION|Co\.|CO\.|Company|COMPANY|GMBH|"
     r"S\.?A\.?R\.?L\.?|Sàrl|Sarl|SASU?|S\.A\.S\.?|EURL|SNC|SCI|S\.?A\.?|B\.?V\.?|N\.?V\.?|VOF|V\.O\.F\.|BVBA|SRL|"
     r"S\.?r\.?l\.?s?|S\.R\.L\.|S\.?p\.?A\.?|SPA|S\.?n\.?c\.?|S\.?a\.?s\.?|S\.?L\.?U?\.?|Pvt\.?|Pty\.?|ApS|A/S|AB|Oy|AS|"
     r"Kft\.?|d\.o\.o\.|s\.r\.o\.|Sp\. ?z ?o\.o\.|LDA|Lda\.?|Foundation|Stiftung|Verein)(?![\w])"
 )
 _PLACE = re.compile(
-    r"(?:^|[\s,\-])(?:\d{4,5}(?:-\d{4})?\s+[A-ZÀ-Ý]|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b|[A-Z]{2},? \d{5}\b|"
-    r"\d{4} ?[A-Z]{2}\s"
-    r"|[A-Z][a-z]+,?\s[A-Z]{2,3}\s\d{4,5}\b|\d{6}\b|\d{3} \d{2}\s+[A-Z])"
+    r"(?:^|[\s,\-])(?:(?:\d{4}\s+|\d{5}\s?|\d{5}-\d{4}\s+)[A-ZÀ-Ý]|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b|"
+    r"[A-Z]{2},? \d{5}\b|\d{4} ?[A-Z]{2}\s|[A-Z][a-z]+,?\s[A-Z]{2,3}\s\d{4,5}\b|\d{6}\b|\d{3} \d{2}\s+[A-Z])"
     r"|^(?:CH|D|A|F|I|B|L|NL)-\d{4,5}\b|\b[A-Z]\d[A-Z] \d[A-Z]\d\b"
 )
 _CONTACT = re.compile(
@@ -84,6 +83,8 @@ def as_name(text: str) -> str | None:
     """The name that a cell begins with; None if it is an address, a label, a date, an amount, or words."""
     text = _PREFIX.sub("", text.strip(), count=1) if _PREFIX.match(text.strip()) else text.strip()
     if fold(text).strip(".") in _SALUTATIONS:
+        return None
+    if is_place(text) and len(_CUT.findall(text)) < 2 and not LEGAL_FORM.search(text):
         return None
     name = _CUT.split(text, maxsplit=1)[0].strip(" ,;:-–")
     folded = fold(name)

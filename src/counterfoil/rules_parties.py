@@ -107,7 +107,7 @@ def blocks_of(sheet: Sheet) -> Iterator[Block]:
 
 
 def _follows(above: Word, cell: Word) -> bool:
-    """Whether a cell goes on an address: right below, or after the blank line that an old custom puts before the town."""
+    """Whether a cell goes on an address: right below, or after the blank line that custom puts before the town."""
     gap = (cell.y0 - above.y1) / max(cell.y1 - cell.y0, 1.0)
     return gap < 0.9 or (gap < 2.5 and is_address_part(cell.text))
 

@@ -59,6 +59,8 @@ def resolve(figures: Sequence[Figure], tax_lines: list[TaxRow], line_sum: Decima
     totals.prepaid = _single(figures, "prepaid", positive=True)
     totals.rounding = _single(figures, "rounding")
     totals.due = _due(figures, totals)
+    if totals.prepaid and any(figure.kind == "previous" for figure in figures):
+        totals.prepaid = None  # it may have paid what was owed before
     return totals
 
 
@@ -125,7 +127,8 @@ def _without_proof(totals: Totals, figures: Sequence[Figure], line_sum: Decimal 
     """Totals that no arithmetic confirms: only what is labelled beyond doubt and contradicted by nothing."""
     nets, taxes = _values(figures, ("net",)), _values(figures, ("tax",))
     totals.net = nets[0] if len(nets) == 1 else None
-    totals.tax = taxes[0] if len(taxes) == 1 and not totals.tax_lines else None
+    rated = sum((tax for _, _, tax in totals.tax_lines), _ZERO)
+    totals.tax = taxes[0] if len(taxes) == 1 and (not totals.tax_lines or rated == taxes[0]) else None
     strong, bare = _values(figures, ("gross",)), _values(figures, ("total",))
     candidates = strong or bare
     if len(candidates) != 1:
@@ -135,8 +138,16 @@ def _without_proof(totals: Totals, figures: Sequence[Figure], line_sum: Decimal 
         return
     contradicted = totals.net is not None and totals.tax is not None and abs(totals.net + totals.tax - value) > _CENT
     known = [*_values(figures, ("due",)), line_sum]
-    if not contradicted and (strong or value in known or (not nets and not taxes)):
+    taxed = any(_explains(figure, value) for figure in figures)
+    if not contradicted and (strong or value in known or taxed or (not nets and not taxes)):
         totals.gross = value
+
+
+def _explains(figure: Figure, gross: Decimal) -> bool:
+    """Whether a tax is what its printed rate makes of this total, the tax included."""
+    if figure.kind != "tax" or not figure.rate or not figure.value:
+        return False
+    return abs((gross - figure.value) * figure.rate / 100 - figure.value) <= _CENT
 
 
 def _due(figures: Sequence[Figure], totals: Totals) -> Decimal | None:

@@ -170,59 +170,63 @@ COLUMNS: dict[str, str] = {
     "pos": """
         pos, #, line, position, posnr, pos nr, sl no, s no, sr no, sno, ln, lp, nr, no, n°, n, item no, riga, lfd nr""",
     "code": """
-        item code, sku, art nr, artikelnummer, artikel nr, artikelnr, art no, product code, part number, part no, ref,
-        reference, referenzen, codice, cod, codigo, hsn, hsn sac, hsn code, sac, code, unsere art nr, item #, artnr,
-        referentie, artikelcode, material, ean, gtin, article no, product id, referencia, prodcode, cod art, art nr
-        kunde""",
+        item code, sku, art nr, artikelnummer, artikel nr, artikelnr, art no, product code, part number, part no,
+        ref, reference, referenzen, codice, cod, codigo, hsn, hsn sac, hsn code, sac, code, unsere art nr, item #,
+        artnr, referentie, artikelcode, material, ean, gtin, article no, product id, referencia, prodcode, cod art,
+        art nr kunde""",
     "desc": """
-        description, item, item description, product, product name, service, services, details, particulars, artikel,
-        artikelbeschreibung, bezeichnung, beschreibung, produkt, leistung, artikelbezeichnung, leistungsbeschreibung,
-        text, designation, libelle, article, produit, prestation, prestations, omschrijving, descrizione, articolo,
-        prodotto, descrizione dei beni, descripcion, concepto, producto, detalle, articulo, activity, task, goods,
-        tatigkeit, service description, plan, description of goods, description of services, dienst, prodotto
-        servizio, titel, produktbeschreibung, produktname, description of goods and services, designation des
-        produits, items, products, item & description, item name, work performed, product service, product
-        description, artikelname, charge description, natura e qualita, descripcion del servicio, servicio, desc""",
+        description, item, item description, product, product name, service, services, details, particulars,
+        artikel, artikelbeschreibung, bezeichnung, beschreibung, produkt, leistung, artikelbezeichnung,
+        leistungsbeschreibung, text, designation, libelle, article, produit, prestation, prestations, omschrijving,
+        descrizione, articolo, prodotto, descrizione dei beni, descripcion, concepto, producto, detalle, articulo,
+        activity, task, goods, tatigkeit, service description, plan, description of goods, description of services,
+        dienst, prodotto servizio, titel, produktbeschreibung, produktname, description of goods and services,
+        designation des produits, items, products, item & description, item name, work performed, product service,
+        product description, artikelname, charge description, natura e qualita, descripcion del servicio, servicio,
+        desc""",
     "qty": """
-        qty, quantity, menge, anzahl, quantite, qte, qt, aantal, q ta, quantita, cantidad, cant, hours, hrs, stunden,
-        units, stuck, stk, nights, ud, uds, unidades, heures, stuks, hours qty, qty hrs, std, quant, nachte, tage,
-        days, nuits, quantity hours, notti, noches, billed qty, qta""",
+        qty, quantity, ordered, shipped, qty ordered, qty shipped, anz, hours worked, menge, anzahl, quantite, qte,
+        qt, aantal, q ta, quantita, cantidad, cant, hours, hrs, stunden, units, stuck, stk, nights, ud, uds,
+        unidades, heures, stuks, hours qty, qty hrs, std, quant, nachte, tage, days, nuits, quantity hours, notti,
+        noches, billed qty, qta""",
     "unit": """
         unit, um, uom, u m, einheit, meng einheit, mengeneinheit, unite, eenheid, unidad, unita, measure, me, eh,
         einh, per, u""",
     "price": """
         price, unit price, rate, unit cost, price each, cost, preis, einzelpreis, e preis, ep, vk preis, stuckpreis,
-        nettopreis, preis einheit, preis pro einheit, preis stuck, einzel, einzelpreis netto, vk preis ohne mwst, unit
-        rate, prix unitaire, pu, p u ht, prix, prix unitaire ht, pu ht, p u, prix u, prix u ht, pu net, tarif, prijs,
-        prijs per stuk, stuksprijs, eenheidsprijs, tarief, prezzo, prezzo unitario, precio, precio unitario, p unit,
-        precio ud, p unitario, prezzo unit, rate item, unit price excl vat, price unit, hourly rate, each, stukprijs,
-        p u h t, einzelpreis eur, price per unit, net unit price, ansatz, stundensatz, einheitspreis, preis netto, stk
-        preis, unit amount, unit net price, netto preis, unit net, net price, pvp, precio u, prezzo u, unitario""",
+        nettopreis, preis einheit, preis pro einheit, preis stuck, einzel, einzelpreis netto, vk preis ohne mwst,
+        unit rate, prix unitaire, pu, p u ht, prix, prix unitaire ht, pu ht, p u, prix u, prix u ht, pu net, tarif,
+        prijs, prijs per stuk, stuksprijs, eenheidsprijs, tarief, prezzo, prezzo unitario, precio, precio unitario,
+        p unit, precio ud, p unitario, prezzo unit, rate item, unit price excl vat, price unit, hourly rate, each,
+        stukprijs, p u h t, einzelpreis eur, price per unit, net unit price, ansatz, stundensatz, einheitspreis,
+        preis netto, stk preis, unit amount, unit net price, netto preis, unit net, net price, pvp, precio u, prezzo
+        u, unitario""",
     "amount": """
         amount, total, line total, net amount, net, nettobetrag, betrag, gesamt, gesamtpreis, gesamtbetrag, summe, g
         preis, gp, zeilenbetrag, positionsbetrag, wert, montant, montant ht, total ht, prix ht, prix total, bedrag,
-        totaal, netto, prijs incl btw, importo, totale, prezzo totale, imponibile, importe, subtotal, subtotaal, price
-        total, total price, extended price, ext price, ext, value, taxable value, amount excl, totale riga, charges,
-        charge, betrag netto, gesamt netto, gesamtpreis netto, zeilenbetrag ohne mwst, total net, net total,
-        extension, line amount, montant h t, total h t, prix total ht, total excl vat, totaal excl btw, bedrag excl
-        btw, prijs excl btw, importe neto, total neto, line net, net value, sub total, total cost, betrag eur, amount
-        due, sum, gesamtbetrag netto, amount net, subtotale, base imponible, total line, totaalprijs, totaal bedrag,
-        extended, amount excl vat, nettowert, summe netto, netto betrag, zwischensumme""",
+        totaal, netto, prijs incl btw, importo, totale, prezzo totale, imponibile, importe, subtotal, subtotaal,
+        price total, total price, extended price, ext price, ext, value, taxable value, amount excl, totale riga,
+        charges, charge, betrag netto, gesamt netto, gesamtpreis netto, zeilenbetrag ohne mwst, total net, net
+        total, extension, line amount, montant h t, total h t, prix total ht, total excl vat, totaal excl btw,
+        bedrag excl btw, prijs excl btw, importe neto, total neto, line net, net value, sub total, total cost,
+        betrag eur, amount due, sum, gesamtbetrag netto, amount net, subtotale, base imponible, total line,
+        totaalprijs, totaal bedrag, extended, amount excl vat, nettowert, summe netto, netto betrag, zwischensumme""",
     "gross": """
         gross amount, total ttc, montant ttc, brutto, bruttobetrag, total incl tax, amount incl, totaal incl, gross,
         gross total, total incl vat, totaal incl btw, bedrag incl btw, total inc vat, gesamt brutto, total con iva,
         amount incl vat, prix ttc""",
     "rate": """
-        vat, vat %, vat rate, tax, tax rate, mwst, ust, mwst %, ust %, steuersatz, ust satz, mwst satz, tva, taux tva,
-        btw, btw %, iva, iva %, aliquota, taxes, gst, gst %, igst, cgst, sgst, tax %, % tva, taux, % iva, % mwst, tipo
-        iva, st satz, vat code, aliq iva, taux de tva, steuer, aliq, tva %, sales tax""",
+        vat, vat %, vat rate, tax, tax rate, mwst, ust, mwst %, ust %, steuersatz, ust satz, mwst satz, tva, taux
+        tva, btw, btw %, iva, iva %, aliquota, taxes, gst, gst %, igst, cgst, sgst, tax %, % tva, taux, % iva, %
+        mwst, tipo iva, st satz, vat code, aliq iva, taux de tva, steuer, aliq, tva %, sales tax""",
     "tax": """
-        vat amount, tax amount, mwst betrag, steuerbetrag, montant tva, btw bedrag, importe iva, ust betrag, imposta,
-        total vat, total tax, cuota iva, iva importe""",
+        vat amount, tax amount, mwst betrag, steuerbetrag, montant tva, btw bedrag, importe iva, ust betrag,
+        imposta, total vat, total tax, cuota iva, iva importe""",
     "discount": """
         discount, disc, disc %, rabatt, rabatt %, rem, remise, korting, sconto, descuento, dto, nachlass, % disc,
         discount %, dto %, sc %, sconto %, rem %, disc amt, kort""",
-    "date": """date, datum, fecha, data, zeitraum, period, periode, service date, day, tag, dates""",
+    "date": """
+        date, datum, fecha, data, zeitraum, period, periode, service date, day, tag, dates""",
 }
 
 _LANGUAGE_WORDS = {
