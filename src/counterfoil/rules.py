@@ -19,7 +19,7 @@ from .rules_figures import figures_of, tax_lines_of
 from .rules_ids import as_number, ibans, invoice_number, tax_ids
 from .rules_lines import read_lines
 from .rules_parties import read_parties
-from .rules_sheet import Sheet, read_field, sheet_of
+from .rules_sheet import Sheet, read_field, sheet_of, spots
 from .rules_totals import resolve
 from .rules_words import (
     CREDIT,
@@ -42,7 +42,8 @@ _PAY_UNTIL = re.compile(
     r"\b(?:bis|by|before|on|avant le|le|uiterlijk|voor|entro|antes del|am)\s+(?:zum\s|spatestens\s)?$", re.IGNORECASE
 )
 _PAY = re.compile(
-    r"zahl|reglement|effectuer|uberweis|begleich|payment is due|please pay|pay(?:able)? |a regler|a payer|betal|voldoen|pagare|pagar"
+    r"zahl|reglement|effectuer|uberweis|begleich|payment is due|please pay|pay(?:able)? |a regler|a payer|betal|"
+    r"voldoen|pagare|pagar"
 )
 _DISCOUNT = re.compile(r"skonto|escompte|sconto|discount|descuento|korting", re.IGNORECASE)
 
@@ -52,7 +53,9 @@ def read_rules(pages: Sequence[Page]) -> Invoice:
     sheet = sheet_of(pages)
     evidence = evidence_of(sheet)
     items = read_lines(sheet, evidence.mark)
-    totals = resolve(figures_of(sheet, evidence.mark), tax_lines_of(sheet, evidence.mark), _sum(items))
+    totals = resolve(
+        figures_of(sheet, evidence.mark, evidence.currency), tax_lines_of(sheet, evidence.mark), _sum(items)
+    )
     parties = read_parties(sheet, tax_ids(sheet))
     issued = _issue_date(sheet, evidence)
     due = _due_date(sheet, evidence)
@@ -109,11 +112,21 @@ def _issue_date(sheet: Sheet, evidence: Evidence) -> date | None:
     found = _dated(sheet, ISSUED, evidence) or _beside_number(sheet, evidence)
     if found:
         return found
-    found = _dated(sheet, DATE, evidence, at_start=True) or _after_town(sheet, evidence)
+    found = _dated(sheet, DATE, evidence, at_start=True) or _in_row(sheet, evidence) or _after_town(sheet, evidence)
     if found:
         return found
     every = {found.value for found in find_dates(sheet.text, month_first=evidence.month_first)}
     return every.pop() if len(every) == 1 else None
+
+
+def _in_row(sheet: Sheet, evidence: Evidence) -> date | None:
+    """A "Date:" that follows another value in the same cell, as in "Rechnung Nr. 17  Datum: 1.2.2024"."""
+    for spot in spots(sheet, DATE):
+        before, after = spot.box.text[: spot.start].split(), spot.box.text[spot.end :]
+        found = next(find_dates(spot.rest, month_first=evidence.month_first), None)
+        if before and any(map(str.isdigit, before[-1])) and after.startswith(":") and found and found.start == 0:
+            return found.value
+    return None
 
 
 def _after_town(sheet: Sheet, evidence: Evidence) -> date | None:

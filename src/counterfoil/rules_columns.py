@@ -15,6 +15,7 @@ from .rules_words import COLUMNS
 _CLEAN = re.compile(r"[^a-z0-9#%&°]+")
 _NOISE = re.compile(r"\b(?:in|eur|euro|usd|gbp|chf|inr|excl|incl|net of)\b")
 _NET = re.compile(r"\b(?:net|netto\w*|ht|h\.t|excl\w*|ex|imponibile|base|neto|ohne|taxable)\b")
+_PRICE = re.compile(r"\b(?:price|preis|prix|prijs|prezzo|precio)\b")
 _AMOUNT = re.compile(r"\d[.,]\d{2}\b|\d{3}")
 _MAX_WORDS = 5
 _MONEY = frozenset(("amount", "price", "gross"))
@@ -142,19 +143,23 @@ def _merged(spans: list[tuple[str | None, Word]], line: Line, *, above: bool) ->
 def _columns(spans: Sequence[tuple[str | None, Word]]) -> Iterator[Column]:
     """Columns from left to right. Of two of a kind the net one counts, else the last."""
     chosen = {kind: _choice(spans, kind) for kind in ("amount", "price", "rate", "qty", "pos")}
-    quantity = _quantity_by_another_name(spans, chosen["amount"])
+    renamed = _by_another_name(spans, chosen["amount"])
     for number, (kind, box) in enumerate(spans):
         name = kind if kind and chosen.get(kind, number) == number else "other"
-        yield Column("qty" if number == quantity else name, box)
+        yield Column(renamed.get(number, name), box)
 
 
-def _quantity_by_another_name(spans: Sequence[tuple[str | None, Word]], amount: int) -> int:
-    """An "Amount" that stands before the price, where another column has the total, counts things."""
+def _by_another_name(spans: Sequence[tuple[str | None, Word]], amount: int) -> dict[int, str]:
+    """What the first of two amounts is, where one column is missing: a quantity before the price, else the price."""
     kinds = [kind for kind, _ in spans]
-    first = kinds.index("amount") if "amount" in kinds else -1
-    if "qty" in kinds or "price" not in kinds or first in (-1, amount) or first > kinds.index("price"):
-        return -1
-    return first
+    first = kinds.index("amount") if "amount" in kinds else amount
+    if first == amount:
+        return {}
+    if "qty" not in kinds and "price" in kinds and first < kinds.index("price"):
+        return {first: "qty"}
+    if "price" not in kinds and "qty" in kinds and _PRICE.search(fold(spans[first][1].text)):
+        return {first: "price"}
+    return {}
 
 
 def _choice(spans: Sequence[tuple[str | None, Word]], kind: str) -> int:

@@ -35,6 +35,7 @@ _SYMBOLS = {
     "Kč": "CZK",
 }
 _DOLLARS = {"US$": "USD", "CA$": "CAD", "C$": "CAD", "AU$": "AUD", "A$": "AUD", "NZ$": "NZD", "HK$": "HKD", "S$": "SGD"}
+_RUPEES = re.compile(r"\bRs\.? ?(?=\d)")
 _DOLLAR = re.compile(r"(?<![A-Z])(US|CA|AU|NZ|HK|[CAS])?\$")
 _NAMES = {
     "US Dollars": "USD", "US dollars": "USD", "U.S. Dollars": "USD", "Pound Sterling": "GBP", "Pounds Sterling": "GBP",
@@ -106,6 +107,7 @@ def _currency(sheet: Sheet) -> str | None:
     votes = Counter(next(filter(None, match.groups())) for match in _CODE_BY_AMOUNT.finditer(sheet.text))
     for symbol, code in _SYMBOLS.items():
         votes[code] += sheet.text.count(symbol)
+    votes["INR"] += len(_RUPEES.findall(sheet.text))
     for name, code in _NAMES.items():
         votes[code] += sheet.text.count(name)
     dollars = Counter(match.group() for match in _DOLLAR.finditer(sheet.text))

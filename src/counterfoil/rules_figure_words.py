@@ -85,10 +85,13 @@ _WORDS = {
         adjustment""",
     "none": """
         total charges and allowances, total charges, total hours, total qty, total quantity, total savings, you saved,
-        total items, skonto, escompte, gesamtgewicht, total weight, saldo cliente, credit limit, vat no, vat number,
-        vat id, vat reg, vat reg no, vat registration, ust id, ust idnr, mwst nr, tva intracommunautaire, btw nummer,
-        btw nr, gst no, gstin, gst number, tax id, tax no, steuernummer, steuer nr, partita iva, iban, total pages,
-        net 30, n° tva, page total, tax number, tax rate, ubertrag""",
+        total items, skonto, escompte, ritenuta d acconto, ritenuta, irpf, retencion, withholding tax, gesamtgewicht,
+        total weight, saldo cliente, credit limit, vat no, vat number, vat id, vat reg, vat reg no, vat registration,
+        ust id, ust idnr, mwst nr, tva intracommunautaire, btw nummer, btw nr, gst no, gstin, gst number, tax id, tax
+        no, steuernummer, steuer nr, partita iva, iban, total pages, net 30, n° tva, page total, tax number, tax rate,
+        ubertrag""",
 }
-FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = tuple((kind, phrases(text)) for kind, text in _WORDS.items())
+FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (kind, phrases(text, before_digits=True)) for kind, text in _WORDS.items()
+)
 """Kinds of figures with their labels. The kind "none" is for labels that look like one of the others and are not."""

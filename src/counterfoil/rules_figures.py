@@ -9,12 +9,16 @@ from decimal import Decimal
 from itertools import pairwise
 
 from .amounts import DecimalMark, find_amounts
+from .currencies import CURRENCIES
 from .dates import find_dates
 from .document import Word
 from .rules_figure_words import FIGURES
 from .rules_sheet import Line, Sheet, overlap
 
 _NUMBERS = re.compile(r"[\d.,%'’\s€$£¥₹:*()+\-–=/]|\b(?:eur|usd|chf|gbp|inr|in|aud|cad|incl|inkl)\b")
+_CODE = re.compile(
+    rf"(?<![A-Za-z])(?:{'|'.join(sorted(CURRENCIES - {'ALL', 'TOP', 'TRY', 'NET', 'PEN', 'CUP'}))})(?![A-Za-z])"
+)
 _LETTER = re.compile(r"[^\W\d_]")
 _PERCENT = re.compile(r"(?<![\d.,])(\d{1,2}(?:[.,]\d{1,3})?)\s?%")
 _MAX_LABEL = 70
@@ -57,13 +61,20 @@ def names_only(folded: str) -> bool:
     return len(_LETTER.findall(folded)) <= 3
 
 
-def figures_of(sheet: Sheet, mark: DecimalMark | None) -> list[Figure]:
-    """Every labelled amount of the document, in reading order."""
+def figures_of(sheet: Sheet, mark: DecimalMark | None, currency: str | None) -> list[Figure]:
+    """Every labelled amount of the document, in reading order; none whose label names another currency."""
     figures: list[Figure] = []
     for line in sheet.lines:
+        if currency and _other_currency(line, currency):
+            continue
         on_line = list(_on_line(line, mark))
         figures += on_line or _under(sheet, line, mark)
     return figures
+
+
+def _other_currency(line: Line, currency: str) -> bool:
+    codes = {code for cell in line.cells for code in _CODE.findall(cell.text)}
+    return bool(codes) and currency not in codes
 
 
 def _on_line(line: Line, mark: DecimalMark | None) -> Iterator[Figure]:

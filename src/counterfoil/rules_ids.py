@@ -31,6 +31,7 @@ _IBAN = re.compile(r"(?<![A-Z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}(?: ?[A-Z
 _IBAN_LABEL = re.compile(r"iban(?:[\s\-.]*nr)?[\s.:]*", re.IGNORECASE)
 _NUMBER = re.compile(r"[#№]?\s*([A-Za-z0-9](?:[\w./\-]*\w)?)")
 _SERIES = re.compile(r"([A-Z]{1,5})\s+(\d[\w./\-]*\w)")
+_BARE = re.compile(r"(?:#|no|nr|number|nummer|numero|num|n°)[\s.:]*$")
 _LOOSE = re.compile(r"(?:#|№|n[°ºo]\.?|nr\.?|num\.?|no\.?)\s*[:.]?\s*(?=[a-z0-9])")
 
 
@@ -139,6 +140,17 @@ def _by_title(sheet: Sheet) -> Iterator[str]:
         right = title.line.cells[title.cell + 1 :]
         if right and not title.rest and as_number(right[0].text) == right[0].text:
             yield right[0].text
+    yield from _by_title_row(sheet)
+    for spot in spots(sheet, _BARE, at_start=True):
+        top = spot.line.page == 1 and spot.line.y0 < 0.4 * sheet.page_height
+        if top and not spot.rest and spot.cell + 1 < len(spot.line.cells):
+            number = as_number(spot.line.cells[spot.cell + 1].text)
+            if number and titles:
+                yield number
+
+
+def _by_title_row(sheet: Sheet) -> Iterator[str]:
+    """As "Nr. 4711" or "# 17" in the row of the title or one of the two below it."""
     for line in sheet.lines:
         for cell, folded in zip(line.cells, line.folded, strict=True):
             loose = _LOOSE.match(folded)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from .currencies import CURRENCIES
 from .dates import find_dates, fold
-from .rules_figures import kind_of
+from .rules_figures import names_only
 from .rules_words import DATE, DUE_DATE, ISSUED, NUMBER, SHIP_TO, TAX_ID, TITLE
 
 LEGAL_FORM = re.compile(
@@ -88,7 +89,13 @@ def as_name(text: str) -> str | None:
         return None
     name = _CUT.split(text, maxsplit=1)[0].strip(" ,;:-–")
     folded = fold(name)
-    if not 3 <= len(name) <= 70 or not name[0].isalnum() or len(name.split()) > 8 or text.endswith(":"):
+    if (
+        name in CURRENCIES
+        or not 3 <= len(name) <= 70
+        or not name[0].isalnum()
+        or len(name.split()) > 8
+        or text.endswith(":")
+    ):
         return None
     if sum(char.isdigit() for char in name) > 3 or sum(char.isalpha() for char in name) < 3:
         return None
@@ -98,7 +105,7 @@ def as_name(text: str) -> str | None:
         DATE.fullmatch(folded)
         or next(find_dates(name), None)
         or (_CONTACT.search(name) and "@" in name)
-        or kind_of(folded)
+        or names_only(folded)
     ):
         return None
     if compact(name) in _COUNTRIES or (

@@ -277,6 +277,8 @@ def _candidates(sheet: Sheet, blocks: list[Block]) -> Iterator[tuple[str, float]
         name = as_name(block.cells[0].text)
         if name and block.is_contact and block.lines[0].page == 1:
             yield name, 2.0 + block.is_address
+        elif name and block.is_address and block.lines[0].page == 1 and block.lines[0].y0 < 0.15 * sheet.page_height:
+            yield name, 1.5
 
 
 def _after(sheet: Sheet, spot: Spot) -> Iterator[str]:

@@ -126,7 +126,8 @@ def _taxes(figures: Sequence[Figure], tax_lines: list[TaxRow]) -> dict[Decimal, 
 def _without_proof(totals: Totals, figures: Sequence[Figure], line_sum: Decimal | None) -> None:
     """Totals that no arithmetic confirms: only what is labelled beyond doubt and contradicted by nothing."""
     nets, taxes = _values(figures, ("net",)), _values(figures, ("tax",))
-    totals.net = nets[0] if len(nets) == 1 else None
+    adjusted = any(figure.kind in ("allowance", "charge") and figure.value for figure in figures)
+    totals.net = nets[0] if len(nets) == 1 and not adjusted else None
     rated = sum((tax for _, _, tax in totals.tax_lines), _ZERO)
     totals.tax = taxes[0] if len(taxes) == 1 and (not totals.tax_lines or rated == taxes[0]) else None
     strong, bare = _values(figures, ("gross",)), _values(figures, ("total",))
@@ -139,7 +140,8 @@ def _without_proof(totals: Totals, figures: Sequence[Figure], line_sum: Decimal 
     contradicted = totals.net is not None and totals.tax is not None and abs(totals.net + totals.tax - value) > _CENT
     known = [*_values(figures, ("due",)), line_sum]
     taxed = any(_explains(figure, value) for figure in figures)
-    if not contradicted and (strong or value in known or taxed or (not nets and not taxes)):
+    alone = not nets and not taxes and line_sum is None
+    if not contradicted and (strong or value in known or taxed or alone):
         totals.gross = value
 
 

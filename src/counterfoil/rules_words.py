@@ -13,11 +13,14 @@ from .dates import fold
 _GLUE = r"[\s.\-/'’()]*"
 
 
-def phrases(text: str) -> re.Pattern[str]:
-    """A pattern for any of the phrases (one a comma), the longest first, as whole words."""
+def phrases(text: str, *, before_digits: bool = False) -> re.Pattern[str]:
+    """A pattern for any of the phrases (one a comma), the longest first, as whole words.
+
+    `before_digits`: a digit may follow at once, as in "CGST9".
+    """
     every = sorted({fold(phrase.strip()) for phrase in text.split(",") if phrase.strip()}, key=len, reverse=True)
     joined = "|".join(_GLUE.join(re.escape(word) for word in phrase.split()) for phrase in every)
-    return re.compile(rf"(?<![a-z0-9])(?:{joined})(?![a-z0-9])")
+    return re.compile(rf"(?<![a-z0-9])(?:{joined})(?![a-z{'' if before_digits else '0-9'}])")
 
 
 NUMBER = phrases(
