@@ -31,7 +31,7 @@ FLOORS = [
     "einvoice* pdf* rules* prompt model_answer liveness transitions",
     "manifest register",
     "commit",
-    "locations layout model model_openai model_refusals prices pace offload",
+    "locations layout model model_* prices pace offload",
     "store_*",
     "store document",
     "amounts dates clock invoice jsonfile",

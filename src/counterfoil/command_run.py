@@ -8,8 +8,9 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from .clock import Clock
@@ -27,7 +28,8 @@ from .transitions import money
 from .worker import LEASE, Worker
 
 # What a reading process imports before its first document.
-_PRELOAD = ("counterfoil.extract",)
+_PRELOAD = ("counterfoil.extract", "counterfoil.reader")
+_PRELOAD_OFFLINE = (*_PRELOAD, "counterfoil.rules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +67,35 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
     started, clock, limits = time.monotonic(), Clock(), Limits()
     async with AsyncExitStack() as stack:
         signals = stack.enter_context(Signals())
-        offload = await stack.enter_async_context(Offload(limits=limits, preload=_PRELOAD))
+        asked = options.model if options.reader in ("auto", "model") else None
+        preload = _PRELOAD if asked else _PRELOAD_OFFLINE
+        offload = await stack.enter_async_context(Offload(limits=limits, preload=preload))
         offload.warm()
-        model = None
-        if options.model and options.reader in ("auto", "model"):
-            model = await stack.enter_async_context(
-                open_model(options.model, concurrency=options.concurrency, environ=environ)
-            )
+        opening = open_model(asked, concurrency=options.concurrency, environ=environ) if asked else nullcontext()
+        importing = asyncio.create_task(asyncio.to_thread(_import_client, asked))  # while the store answers
         source = await open_source(
             options.source, out=options.out, include=options.include, limit=options.limit, clock=clock
         )
         documents, known = await count(source)
         display.found(documents, source)
-        about = {"source": source.url, "recipe": recipe(options.reader, model.name if model else None)}
+        about = {"source": source.url, "recipe": recipe(options.reader, asked)}
         shards = options.shards or shards_for(documents)
         manifest = await stack.enter_async_context(Manifest.open(options.out, shards=shards, about=about, clock=clock))
         _note_differences(manifest, options, about, display)
         worker = await stack.enter_async_context(Worker.join(manifest, lease=options.lease))
+        await importing
+        model = await stack.enter_async_context(opening)
         settings = Settings(options.reader, options.concurrency, limits)
         run = Run(Tools(source, manifest, worker, offload, Pace(options.concurrency, clock=clock), model), settings)
         signals.handle(run)
         async with display.following(lambda: snapshot(run, started)):
             await run.work(known)
         return await _report(run, started)
+
+
+def _import_client(model: str | None) -> None:
+    if model:
+        import_module("counterfoil.model_openai")
 
 
 def _note_differences(manifest: Manifest, options: Options, about: Mapping[str, Any], display: Display) -> None:

@@ -126,6 +126,11 @@ class Register:
         """The last state that was read or written here, if it is still kept."""
         return self._known
 
+    def assume_new(self) -> None:
+        """Spares the first read where a listing has shown no such object; a wrong guess costs one conflict."""
+        if self._known is None:
+            self._known = State()
+
     async def read(self) -> State:
         """The register as it is now in the store. The records must not be edited."""
         seen = self._seen  # before the request: our own write may land while an older body is on its way here

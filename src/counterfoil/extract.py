@@ -19,7 +19,6 @@ from .extract_model import PROMPT_VERSION, extract_with_model
 from .invoice import Invoice
 from .model import Model
 from .pace import Pace
-from .reader import read_document
 
 # Part of every input's name: a new number reads finished inputs anew. Raise it when readers or checks change meaning.
 EXTRACTOR = 1
@@ -60,6 +59,8 @@ def recipe(reader: ReaderName, model: str | None) -> dict[str, Any]:
 
 def examine(data: bytes, reader: ReaderName, has_model: bool, limits: Limits, today: date) -> Examined:
     """Reads one document, and extracts and checks it too unless that is the model's part. Raises `InputError`."""
+    from .reader import read_document  # in the worker process only: the parent starts faster without it
+
     wants_rules = reader == "rules" or (reader == "auto" and not has_model)
     reading = read_document(data, limits, rules=wants_rules)
     if reading.xml_invoice is not None and reader in ("auto", "xml"):

@@ -7,12 +7,13 @@ It promises that a provider's library is imported only when that provider is ope
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from .errors import CounterfoilError, SetupError, Unavailable
+from .model_address import Address, openai_address
 
 PROVIDERS = ("openai",)
 
@@ -82,9 +83,15 @@ def open_model(spec: str, *, concurrency: int, environ: Mapping[str, str]) -> Ab
     if provider not in PROVIDERS or not name.strip():
         known = ", ".join(f"{known}:NAME" for known in PROVIDERS)
         raise SetupError(f"no such model: {spec!r}; give one of {known}")
-    from .model_openai import open_openai
+    return _opened(name.strip(), openai_address(environ), concurrency)
 
-    return open_openai(name.strip(), concurrency=concurrency, environ=environ)
+
+@asynccontextmanager
+async def _opened(name: str, address: Address, concurrency: int) -> AsyncGenerator[Model]:
+    from .model_openai import open_openai  # only here: its HTTP client takes a tenth of a second to import
+
+    async with open_openai(name, address, concurrency=concurrency) as model:
+        yield model
 
 
 class ScriptedModel:

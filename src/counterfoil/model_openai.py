@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Set
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 import aiohttp
@@ -19,38 +19,19 @@ from yarl import URL
 from . import prices
 from .errors import InputError, SetupError, Unavailable
 from .model import Answer, Model, Request, Turn, Unreachable
+from .model_address import Address
 from .model_refusals import FEATURES, Feature, Refusal, brief
 
-DEFAULT_BASE_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 30.0
 TOTAL_SECONDS = 900.0
 """The last resort against a call that hangs; callers set a shorter deadline of their own."""
 MAX_REPLY_BYTES = 4_000_000
 
 
-def open_openai(name: str, *, concurrency: int, environ: Mapping[str, str]) -> AbstractAsyncContextManager[Model]:
-    """The model `name` at OPENAI_BASE_URL, with OPENAI_API_KEY, which only OpenAI's own address must have."""
-    base = _base_url(environ.get("OPENAI_BASE_URL", "").strip() or DEFAULT_BASE_URL)
-    key = environ.get("OPENAI_API_KEY", "").strip()
-    if not key and base.host == URL(DEFAULT_BASE_URL).host:
-        raise SetupError("no key for the OpenAI API: set OPENAI_API_KEY, or OPENAI_BASE_URL to use another server")
-    if not (key.isascii() and key.isprintable()):
-        raise SetupError("OPENAI_API_KEY has characters that can't be sent; copy the key again")
-    return _session(name, base, key, concurrency)
-
-
-def _base_url(text: str) -> URL:
-    try:
-        base = URL(text.rstrip("/"))
-    except ValueError as exc:
-        raise SetupError("OPENAI_BASE_URL is not an address; it looks like https://host/v1") from exc
-    if base.scheme not in ("http", "https") or not base.host or base.user or base.password:
-        raise SetupError("OPENAI_BASE_URL must be http(s)://host/v1 without a name or password in it")
-    return base
-
-
 @asynccontextmanager
-async def _session(name: str, base: URL, key: str, concurrency: int) -> AsyncGenerator[Model]:
+async def open_openai(name: str, address: Address, *, concurrency: int) -> AsyncGenerator[Model]:
+    """The model `name` of the server at `address`."""
+    base, key = URL(address.url), address.key
     # Read beside the first calls, which take longer, rather than on the loop when their answers arrive.
     prices_read = asyncio.create_task(asyncio.to_thread(prices.load))
     session = aiohttp.ClientSession(

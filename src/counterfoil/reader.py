@@ -12,7 +12,6 @@ from .document import Finding, Limits, Reading
 from .einvoice import is_einvoice_name, parse_einvoice
 from .errors import InputError
 from .pdf import PdfFile, read_pdf
-from .rules import read_rules
 
 _IMAGES = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -71,7 +70,11 @@ def _read_pdf(data: bytes, limits: Limits, rules: bool) -> Reading:
         if reading.xml_invoice is None:
             raise InputError(NEEDS_OCR if pdf.has_images else "the PDF has neither text nor images")
         return reading
-    return replace(reading, rules_invoice=read_rules(pdf.pages)) if rules and not reading.xml_invoice else reading
+    if not rules or reading.xml_invoice is not None:
+        return reading
+    from .rules import read_rules  # a worker that reads for a model is ready sooner without it
+
+    return replace(reading, rules_invoice=read_rules(pdf.pages))
 
 
 def _with_embedded_xml(reading: Reading, pdf: PdfFile, limits: Limits) -> Reading:

@@ -95,6 +95,8 @@ class Worker:
 
     def expect(self, shard: int, documents: int) -> None:
         """Says that `documents` are being added to a shard, so that a claim can ride in the same commit."""
+        if shard not in self._marks:
+            self._manifest.register(shard).assume_new()
         self._tallies.setdefault(shard, Tally()).statuses["pending"] += documents
         self.news.set()
 
@@ -117,10 +119,17 @@ class Worker:
     async def survey(self) -> None:
         """Looks at what others did: one LIST, and one GET of each shard that changed since."""
         marks = await self._manifest.marks()
-        changed = [shard for shard, mark in marks.items() if self._marks.get(shard) != mark]
+        changed = [
+            shard for shard, mark in marks.items() if self._marks.get(shard) != mark and not self._wrote(shard, mark)
+        ]
         async for shard, state in self._manifest.states(changed):
             self._tallies[shard] = Tally.of(state.records)
         self._marks = marks
+
+    def _wrote(self, shard: int, mark: str) -> bool:
+        """Whether a shard is still as we ourselves left it, where the store shows its tags in listings."""
+        known = self._manifest.register(shard).known
+        return known is not None and known.tag is not None and mark == known.tag.rpartition("|")[0]
 
     async def claim(self, most: int) -> list[Claim]:
         """Up to `most` new claims, all of one shard; none if there is nothing to claim at the moment."""
