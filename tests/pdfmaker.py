@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from textwrap import dedent
 
 Placed = tuple[float, float, float, str]
 """x and y of the baseline's start in points, y from the TOP edge downwards, font size, text."""
@@ -38,6 +40,19 @@ def table(top: float, columns: Sequence[float], rows: Sequence[Sequence[str]], s
         for index, row in enumerate(rows)
         for x, cell in zip(columns, row, strict=False)
         if cell
+    ]
+
+
+def drawn(picture: str) -> list[Placed]:
+    """A page drawn with characters, 5 points wide and 13 high: each run of text goes where it stands in the picture.
+
+    Two spaces or more part two runs.
+    """
+    rows = dedent(picture).strip("\n").splitlines()
+    return [
+        (30 + 5 * run.start(), 40 + 13 * number, 8, run.group())
+        for number, row in enumerate(rows)
+        for run in re.finditer(r"\S+(?: \S+)*", row)
     ]
 
 

@@ -8,12 +8,12 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pdfmaker import Placed, lines, make_pdf, table
 
 from counterfoil.document import Limits, Page, Word
 from counterfoil.invoice import Invoice
 from counterfoil.pdf import read_pdf
 from counterfoil.rules import read_rules
+from pdfmaker import Placed, lines, make_pdf, table
 
 
 def read(*pages: list[Placed]) -> Invoice:

@@ -68,9 +68,10 @@ def column_kind(text: str) -> str | None:
 def header_at(sheet: Sheet, index: int) -> Header | None:
     """The table header whose main row is this line, rows above and below it taken in; None if it is none."""
     line = sheet.lines[index]
-    if _AMOUNT.search(line.text) or not _enough({kind for kind, _ in _spans(line.words) if kind}):
-        return None
-    spans = _spans(line.words)
+    spans = [] if _AMOUNT.search(line.text) else _spans(line.words)
+    known = [kind for kind, _ in spans if kind]
+    if not _enough(set(known)) or 2 * len(known) < len(spans):
+        return None  # a sentence has words of headers too, among more others
     last = index
     for neighbour in _neighbours(sheet, index, -1):
         spans = _merged(spans, neighbour, above=True)
@@ -80,15 +81,11 @@ def header_at(sheet: Sheet, index: int) -> Header | None:
     columns = tuple(_columns(spans))
     kinds = {column.kind for column in columns}
     wide = columns[-1].box.x1 - columns[0].box.x0 > 0.35 * sheet.width
-    return Header(columns, last) if _enough(kinds) and wide and _one_of_each(columns) else None
+    return Header(columns, last) if _enough(kinds) and wide else None
 
 
 def _enough(kinds: set[str]) -> bool:
     return bool(kinds & _MONEY) and bool(kinds & _THINGS) and ("desc" in kinds or len(kinds) > 2)
-
-
-def _one_of_each(columns: Sequence[Column]) -> bool:
-    return sum(column.kind == "desc" for column in columns) < 2
 
 
 def _spans(words: Sequence[Word]) -> list[tuple[str | None, Word]]:
@@ -142,7 +139,7 @@ def _merged(spans: list[tuple[str | None, Word]], line: Line, *, above: bool) ->
 
 def _columns(spans: Sequence[tuple[str | None, Word]]) -> Iterator[Column]:
     """Columns from left to right. Of two of a kind the net one counts, else the last."""
-    chosen = {kind: _choice(spans, kind) for kind in ("amount", "price", "rate", "qty", "pos")}
+    chosen = {kind: _choice(spans, kind) for kind in ("desc", "amount", "price", "rate", "qty", "pos")}
     renamed = _by_another_name(spans, chosen["amount"])
     for number, (kind, box) in enumerate(spans):
         name = kind if kind and chosen.get(kind, number) == number else "other"

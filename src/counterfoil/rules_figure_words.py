@@ -8,8 +8,9 @@ from .rules_words import phrases
 
 _WORDS = {
     "gross": """
-        grand total, total charges this bill, total charges this invoice, total this bill, total for this bill, total
-        this invoice, current charges, total current charges, total new charges, total incl tax, total incl vat, total
+        grand total, total facture, montant facture, factuurtotaal, factuur totaal, totaal factuur, total de la
+        facture, total charges this bill, total charges this invoice, total this bill, total for this bill, total this
+        invoice, current charges, total current charges, total new charges, total incl tax, total incl vat, total
         including vat, total including tax, total inc vat, total incl gst, total inc gst, total including gst, invoice
         total, total invoice amount, total invoice, total invoice value, total for this invoice, invoice amount, gross
         total, gross amount, total gross, amount incl vat, total amount incl vat, total price incl vat, total vat
@@ -51,14 +52,14 @@ _WORDS = {
         imposta, total iva, cuota iva, cuota, importe iva, di cui iva, total impuestos, impuestos, t v a, i v a,
         totale imposte, room tax, city tax, occupancy tax, state tax, county tax, local tax""",
     "due": """
-        amount due, due payable, balance due, total due, zahlbetrag, zu zahlen, zu zahlender betrag, net a payer,
-        solde a payer, reste a payer, te betalen, te betalen bedrag, openstaand bedrag, nog te betalen, openstaand, da
-        pagare, totale a pagare, totale da pagare, netto a pagare, total a pagar, importe a pagar, liquido a pagar,
-        offener betrag, restbetrag, please pay, amount payable, total payable, balance, total amount due, balance
-        payable, payable amount, net payable, noch zu zahlen, zahlungsbetrag, gesamtbetrag zu zahlen, montant a payer,
-        montant du, total a payer, totaal te betalen, total to pay, amount to pay, outstanding, outstanding balance,
-        total amount payable, importo da pagare, importe pendiente, net payable amount, uberweisungsbetrag, total du,
-        solde du, current balance, saldo, new balance, noch offen, zu uberweisen""",
+        amount due, somme a payer, due payable, balance due, total due, zahlbetrag, zu zahlen, zu zahlender betrag,
+        net a payer, solde a payer, reste a payer, te betalen, te betalen bedrag, openstaand bedrag, nog te betalen,
+        openstaand, da pagare, totale a pagare, totale da pagare, netto a pagare, total a pagar, importe a pagar,
+        liquido a pagar, offener betrag, restbetrag, please pay, amount payable, total payable, balance, total amount
+        due, balance payable, payable amount, net payable, noch zu zahlen, zahlungsbetrag, gesamtbetrag zu zahlen,
+        montant a payer, montant du, total a payer, totaal te betalen, total to pay, amount to pay, outstanding,
+        outstanding balance, total amount payable, importo da pagare, importe pendiente, net payable amount,
+        uberweisungsbetrag, total du, solde du, current balance, saldo, new balance, noch offen, zu uberweisen""",
     "prepaid": """
         amount paid, paid, payments received, payment received, payments, payment, less deposit, deposit, prepaid,
         prepayment, less payments, less paid, anzahlung, anzahlungen, erhaltene anzahlungen, bereits gezahlt, bereits
@@ -91,7 +92,5 @@ _WORDS = {
         no, steuernummer, steuer nr, partita iva, iban, total pages, net 30, n° tva, page total, tax number, tax rate,
         ubertrag""",
 }
-FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (kind, phrases(text, before_digits=True)) for kind, text in _WORDS.items()
-)
+FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = tuple((kind, phrases(text)) for kind, text in _WORDS.items())
 """Kinds of figures with their labels. The kind "none" is for labels that look like one of the others and are not."""

@@ -13,7 +13,7 @@ from stdnum.gb import vat as british_vat
 
 from .dates import find_dates, fold
 from .document import Word
-from .rules_sheet import Line, Sheet, Spot, near, spots
+from .rules_sheet import Line, Sheet, Spot, below, near, spots
 from .rules_words import NUMBER, TAX_ID, TAX_NUMBER_ONLY, TITLE, YOURS
 
 _EU = re.compile(
@@ -27,7 +27,7 @@ _ID = re.compile(
     r"(?: (?:MWST|TVA|IVA|MVA))?"
 )
 _PREFIXED = re.compile(r"[A-Z]{2,3}[A-Z0-9]*\d{4}")
-_IBAN = re.compile(r"(?<![A-Z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}(?: ?[A-Z0-9]{1,3})?(?![A-Z0-9])")
+_IBAN = re.compile(r"(?<![A-Z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}(?![A-Za-z0-9])")
 _IBAN_LABEL = re.compile(r"iban(?:[\s\-.]*nr)?[\s.:]*", re.IGNORECASE)
 _NUMBER = re.compile(r"[#№]?\s*([A-Za-z0-9](?:[\w./\-]*\w)?)")
 _SERIES = re.compile(r"([A-Z]{1,5})\s+(\d[\w./\-]*\w)")
@@ -104,7 +104,7 @@ def ibans(sheet: Sheet) -> list[str]:
                 before = _IBAN_LABEL.search(cell.text[: match.start()])
                 text = _shortest_valid(match.group())
                 if text or ((before or labelled) and not found):
-                    text = text or match.group()
+                    text = text or re.sub(r"(?: [A-Z]+)+$", "", match.group())
                     found.setdefault(_compact(text), text)
     return list(found.values())
 
@@ -137,6 +137,9 @@ def _by_title(sheet: Sheet) -> Iterator[str]:
             number = as_number(title.rest)
             if number:
                 yield number
+        under = next(below(sheet, title.box, title.line), None)
+        if not title.rest and under and len(title.line.cells) > 2 and as_number(under[1].text) == under[1].text:
+            yield under[1].text  # one of several headings in a row, the values under them
         right = title.line.cells[title.cell + 1 :]
         if right and not title.rest and as_number(right[0].text) == right[0].text:
             yield right[0].text

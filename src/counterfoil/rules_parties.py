@@ -90,12 +90,12 @@ def _heads(label: re.Pattern[str], folded: str) -> bool:
 
 
 def blocks_of(sheet: Sheet) -> Iterator[Block]:
-    """Cells stacked flush left without a gap, from the top of each page down."""
+    """Cells stacked flush left without a gap, from the top of the first page down: parties are named there."""
     open_blocks: list[tuple[list[Word], list[Line]]] = []
-    for line in sheet.lines:
+    for line in (line for line in sheet.lines if line.page == 1):
         for cell in line.cells:
             for cells, lines in open_blocks:
-                flush = abs(cells[-1].x0 - cell.x0) < 4 and lines[-1].page == line.page
+                flush = abs(cells[-1].x0 - cell.x0) < 4
                 if flush and lines[-1].index < line.index and _follows(cells[-1], cell):
                     cells.append(cell)
                     lines.append(line)
@@ -194,8 +194,9 @@ def _repeated(sheet: Sheet, blocks: list[Block], text: str) -> bool:
     name = as_name(text)
     if not name:
         return False
-    foot = (line.text for line in sheet.lines if line.y0 > 0.8 * sheet.page_height)
-    senders = (cell.text for line in sheet.lines for cell in line.cells if _sender_line(cell.text))
+    first = [line for line in sheet.lines if line.page == 1]
+    foot = (line.text for line in first if line.y0 > 0.8 * sheet.page_height)
+    senders = (cell.text for line in first for cell in line.cells if _sender_line(cell.text))
     return any(compact(name) in compact(other) for other in (*foot, *senders)) or _in_domain(blocks, name)
 
 
@@ -204,7 +205,8 @@ def _in_domain(blocks: list[Block], name: str) -> bool:
     bare = compact(LEGAL_FORM.sub("", name))
     for match in (match for cell in _own_cells(blocks) for match in _DOMAIN.finditer(cell.text)):
         host = compact(match[1])
-        if len(host) > 3 and host not in _FREE_MAIL and len(bare) > 3 and (bare in host or host in bare):
+        alike = (bare in host and 4 * len(bare) >= 3 * len(host)) or host in bare
+        if len(host) > 3 and host not in _FREE_MAIL and len(bare) > 3 and alike:
             return True
     return False
 
@@ -254,19 +256,17 @@ def _strong(sheet: Sheet) -> Iterator[str]:
 
 
 def _candidates(sheet: Sheet, blocks: list[Block]) -> Iterator[tuple[str, float]]:
-    yield from ((name, 2) for spot in spots(sheet, WEAK_SELLER, at_start=True) for name in _after(sheet, spot))
+    yield from ((name, 2) for spot in spots(sheet, WEAK_SELLER) for name in _after(sheet, spot))
+    own = set(_own_cells(blocks))
     first = [line for line in sheet.lines if line.page == 1]
     sizes = sorted(line.height for line in first)
     usual = sizes[len(sizes) // 2] if sizes else 1.0
     for line in first:
         top, foot = line.y0 < 0.25 * sheet.page_height, line.y0 > 0.8 * sheet.page_height
         for number, cell in enumerate(line.cells):
-            name = as_name(cell.text)
-            if (
-                not name
-                or not (top or foot or LEGAL_FORM.search(name))
-                or (number and _is_label(line.cells[number - 1].text))
-            ):
+            name = as_name(cell.text) if cell in own else None
+            labelled = number and _is_label(line.cells[number - 1].text)
+            if not name or labelled or not (top or foot or LEGAL_FORM.search(name)):
                 continue
             large = top and cell.y1 - cell.y0 > 1.25 * usual
             yield (

@@ -80,15 +80,25 @@ def _choose(figures: Sequence[Figure], tax_lines: list[TaxRow], line_sum: Decima
 
 def _choices(figures: Sequence[Figure], tax_lines: list[TaxRow], line_sum: Decimal | None) -> Iterator[_Choice]:
     gross = _weighed(figures, {"gross": 6, "total": 4})
-    if not any(figure.kind in ("previous", "prepaid") for figure in figures):
-        gross = _merged(gross, _weighed(figures, {"due": 2}))
+    due = _weighed(figures, {"due": 2})
+    settled = any(figure.kind in ("previous", "prepaid") for figure in figures)
+    gross = _merged(gross, due)
     nets = _nets(figures, line_sum)
+    if tax_lines:
+        nets = _merged(nets, {sum((base for _, base, _ in tax_lines), _ZERO): 3})
     taxes = _taxes(figures, tax_lines)
+    for figure in figures:
+        if (
+            figure.kind in ("gross", "total")
+            and sum(figure.others[-2:], _ZERO) == figure.value
+            and len(figure.others) > 1
+        ):
+            yield _Choice(24, figure.others[-2], figure.others[-1], figure.value)  # net, tax and gross in one row
     for (g, wg), (n, wn) in product(gross.items(), nets.items()):
         for t, wt in taxes.items():
-            if abs(n + t - g) <= _CENT * (1 if wt else 0) and (t or g == n):
+            if abs(n + t - g) <= _CENT and (t or (g == n and not (settled and wg == due.get(g)))):
                 yield _Choice(2 * (wg + wn + wt) + (n + t == g), n, t, g)
-        if g == n and not any(taxes.values()) and not any(taxes):
+        if g == n and not any(taxes) and not (settled and wg == due.get(g)):
             yield _Choice(2 * (wg + wn), n, None, g)
 
 

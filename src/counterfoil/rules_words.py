@@ -13,14 +13,17 @@ from .dates import fold
 _GLUE = r"[\s.\-/'’()]*"
 
 
-def phrases(text: str, *, before_digits: bool = False) -> re.Pattern[str]:
-    """A pattern for any of the phrases (one a comma), the longest first, as whole words.
-
-    `before_digits`: a digit may follow at once, as in "CGST9".
-    """
+def phrases(text: str) -> re.Pattern[str]:
+    """A pattern for any of the phrases (one a comma), the longest first, as whole words."""
     every = sorted({fold(phrase.strip()) for phrase in text.split(",") if phrase.strip()}, key=len, reverse=True)
-    joined = "|".join(_GLUE.join(re.escape(word) for word in phrase.split()) for phrase in every)
-    return re.compile(rf"(?<![a-z0-9])(?:{joined})(?![a-z{'' if before_digits else '0-9'}])")
+    joined = "|".join(map(_pattern, every))
+    return re.compile(rf"(?<![a-z0-9])(?:{joined})(?![a-z])")
+
+
+def _pattern(phrase: str) -> str:
+    """A phrase as short as "po" must not be the head of an identifier such as PO445."""
+    pattern = _GLUE.join(re.escape(word) for word in phrase.split())
+    return pattern + r"(?!\d)" if len(phrase) < 4 and phrase.isalpha() else pattern
 
 
 NUMBER = phrases(
@@ -188,10 +191,10 @@ COLUMNS: dict[str, str] = {
         product description, artikelname, charge description, natura e qualita, descripcion del servicio, servicio,
         desc""",
     "qty": """
-        qty, quantity, ordered, shipped, qty ordered, qty shipped, anz, hours worked, menge, anzahl, quantite, qte,
-        qt, aantal, q ta, quantita, cantidad, cant, hours, hrs, stunden, units, stuck, stk, nights, ud, uds,
-        unidades, heures, stuks, hours qty, qty hrs, std, quant, nachte, tage, days, nuits, quantity hours, notti,
-        noches, billed qty, qta""",
+        qty, quantity, nombre, nb, hoeveelheid, ordered, shipped, qty ordered, qty shipped, anz, hours worked,
+        menge, anzahl, quantite, qte, qt, aantal, q ta, quantita, cantidad, cant, hours, hrs, stunden, units, stuck,
+        stk, nights, ud, uds, unidades, heures, stuks, hours qty, qty hrs, std, quant, nachte, tage, days, nuits,
+        quantity hours, notti, noches, billed qty, qta""",
     "unit": """
         unit, um, uom, u m, einheit, meng einheit, mengeneinheit, unite, eenheid, unidad, unita, measure, me, eh,
         einh, per, u""",
