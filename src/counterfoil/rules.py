@@ -32,7 +32,6 @@ from .rules_words import (
     PAYMENT_REFERENCE,
     REFERENCE,
     SELF_BILLED,
-    TITLE,
 )
 
 _LABELS = (NUMBER, ISSUED, DUE_DATE, DELIVERY, ORDER, REFERENCE, PAYMENT_REFERENCE, DATE)
@@ -57,11 +56,12 @@ def read_rules(pages: Sequence[Page]) -> Invoice:
         figures_of(sheet, evidence.mark, evidence.currency), tax_lines_of(sheet, evidence.mark), _sum(items)
     )
     parties = read_parties(sheet, tax_ids(sheet))
-    issued = _issue_date(sheet, evidence)
+    number = invoice_number(sheet)
+    issued = _issue_date(sheet, evidence, number)
     due = _due_date(sheet, evidence)
     return Invoice(
         doc_type=_doc_type(sheet),
-        invoice_number=invoice_number(sheet),
+        invoice_number=number,
         issue_date=issued,
         due_date=due if due and (issued is None or due >= issued) else None,
         delivery_date=_dated(sheet, DELIVERY, evidence),
@@ -70,7 +70,7 @@ def read_rules(pages: Sequence[Page]) -> Invoice:
         seller_tax_id=parties.seller_id,
         buyer_name=parties.buyer,
         buyer_tax_id=parties.buyer_id,
-        purchase_order=read_field(sheet, ORDER, _LABELS, as_number),
+        purchase_order=read_field(sheet, ORDER, _LABELS, as_number, at_start=True),
         buyer_reference=read_field(sheet, REFERENCE, _LABELS, _line_of_text, at_start=True),
         line_total=totals.line_total,
         allowance_total=totals.allowance,
@@ -107,9 +107,9 @@ def _doc_type(sheet: Sheet) -> DocType:
     return "invoice"
 
 
-def _issue_date(sheet: Sheet, evidence: Evidence) -> date | None:
+def _issue_date(sheet: Sheet, evidence: Evidence, number: str | None) -> date | None:
     """By its label, else beside the number ("Nr. 17 vom ..."), else by a bare "Date", else the only date there is."""
-    found = _dated(sheet, ISSUED, evidence) or _beside_number(sheet, evidence)
+    found = _dated(sheet, ISSUED, evidence) or _beside_number(sheet, evidence, number or "")
     if found:
         return found
     found = _dated(sheet, DATE, evidence, at_start=True) or _in_row(sheet, evidence) or _after_town(sheet, evidence)
@@ -147,17 +147,14 @@ def _dated(sheet: Sheet, label: re.Pattern[str], evidence: Evidence, *, at_start
     return read_field(sheet, label, _LABELS, accept, at_start=at_start)
 
 
-def _beside_number(sheet: Sheet, evidence: Evidence) -> date | None:
+def _beside_number(sheet: Sheet, evidence: Evidence, number: str) -> date | None:
+    """As "Rechnung Nr. 17 vom 1.2.2024"; not beside another document's number."""
     for line in sheet.lines:
-        if any(TITLE.search(folded) or "rechnung" in folded for folded in line.folded):
-            text = " ".join(cell.text for cell in line.cells)
-            for found in find_dates(text, month_first=evidence.month_first):
-                if (
-                    found.value
-                    and _AFTER_NUMBER.search(text[: found.start])
-                    and any(map(str.isdigit, text[: found.start]))
-                ):
-                    return found.value
+        text = " ".join(cell.text for cell in line.cells)
+        for found in find_dates(text, month_first=evidence.month_first):
+            before = text[: found.start]
+            if found.value and number and number in before and _AFTER_NUMBER.search(before):
+                return found.value
     return None
 
 

@@ -72,7 +72,7 @@ def header_at(sheet: Sheet, index: int) -> Header | None:
     known = [kind for kind, _ in spans if kind]
     if not _enough(set(known)) or 2 * len(known) < len(spans):
         return None  # a sentence has words of headers too, among more others
-    last = index
+    spans, last = _grown(spans), index
     for neighbour in _neighbours(sheet, index, -1):
         spans = _merged(spans, neighbour, above=True)
     for neighbour in _neighbours(sheet, index, 1):
@@ -106,6 +106,19 @@ def _spans(words: Sequence[Word]) -> list[tuple[str | None, Word]]:
         spans.append((kind, box))
         at += length
     return spans
+
+
+def _grown(spans: list[tuple[str | None, Word]]) -> list[tuple[str | None, Word]]:
+    """Unknown words, and words of the same kind, go with the known heading that only a space parts them from."""
+    grown: list[tuple[str | None, Word]] = []
+    for kind, box in spans:
+        last, before = grown[-1] if grown else (None, box)
+        close = bool(grown) and box.x0 - before.x1 < 0.6 * (box.y1 - box.y0)
+        if close and (kind == last or kind is None or last is None):
+            grown[-1] = (last or kind, join(before, box))
+        else:
+            grown.append((kind, box))
+    return grown
 
 
 def _neighbours(sheet: Sheet, index: int, step: int) -> Iterator[Line]:

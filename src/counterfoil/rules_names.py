@@ -7,7 +7,7 @@ import re
 from .currencies import CURRENCIES
 from .dates import find_dates, fold
 from .rules_figures import names_only
-from .rules_words import DATE, DUE_DATE, ISSUED, NUMBER, SHIP_TO, TAX_ID, TITLE
+from .rules_words import BUYER, DATE, DUE_DATE, ISSUED, NUMBER, SELLER, SHIP_TO, TAX_ID, TITLE
 
 LEGAL_FORM = re.compile(
     r"(?<![\w.])(?:GmbH(?: ?& ?Co\.? ?KG)?|gGmbH|mbH|AG|KG|OHG|UG|e\. ?K\.|e\. ?V\.|GbR|PartG|SE|"
@@ -99,7 +99,9 @@ def as_name(text: str) -> str | None:
         return None
     if sum(char.isdigit() for char in name) > 3 or sum(char.isalpha() for char in name) < 3:
         return None
-    if any(label.match(folded) for label in (NUMBER, ISSUED, DUE_DATE, SHIP_TO, TAX_ID)) or TITLE.fullmatch(folded):
+    if any(label.match(folded) for label in (NUMBER, ISSUED, DUE_DATE, SHIP_TO, TAX_ID)) or any(
+        label.fullmatch(folded) for label in (TITLE, SELLER, BUYER)
+    ):
         return None
     if (
         DATE.fullmatch(folded)

@@ -91,18 +91,21 @@ def _heads(label: re.Pattern[str], folded: str) -> bool:
 
 def blocks_of(sheet: Sheet) -> Iterator[Block]:
     """Cells stacked flush left without a gap, from the top of the first page down: parties are named there."""
-    open_blocks: list[tuple[list[Word], list[Line]]] = []
+    blocks: list[tuple[list[Word], list[Line]]] = []
+    near = blocks
     for line in (line for line in sheet.lines if line.page == 1):
+        near = [block for block in near if line.y0 - block[1][-1].y1 < 4 * line.height]
         for cell in line.cells:
-            for cells, lines in open_blocks:
+            for cells, lines in near:
                 flush = abs(cells[-1].x0 - cell.x0) < 4
                 if flush and lines[-1].index < line.index and _follows(cells[-1], cell):
                     cells.append(cell)
                     lines.append(line)
                     break
             else:
-                open_blocks.append(([cell], [line]))
-    for cells, lines in open_blocks:
+                blocks.append(([cell], [line]))
+                near.append(blocks[-1])
+    for cells, lines in blocks:
         yield Block(tuple(cells), tuple(lines))
 
 

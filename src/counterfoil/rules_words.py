@@ -88,12 +88,12 @@ DELIVERY = phrases(
 )
 ORDER = phrases(
     """
-    purchase order number, purchase order no, purchase order, p o number, po number, po no, po #, your order number,
-    your order no, your order, customer order no, order number, order no, po, bestellnummer, bestell nr, bestellung
-    nr, bestellung nr kunde, ihre bestellung, ihre bestellnummer, ihre auftragsnummer, bestellung, ihre bestell nr,
-    auftragsnummer, votre commande, n° de commande, numero de commande, bon de commande, commande n°, n° commande,
-    bestelnummer, ordernummer, uw ordernummer, uw bestelnummer, numero ordine, ordine n, vs ordine, n ordine, numero
-    de pedido, n° de pedido, nº pedido, su pedido, pedido nº, pedido n"""
+    purchase order number, purchase order no, purchase order, p o number, po number, your po, customer po, po no, po
+    #, your order number, your order no, your order, customer order no, order number, order no, po, bestellnummer,
+    bestell nr, bestellung nr, bestellung nr kunde, ihre bestellung, ihre bestellnummer, ihre auftragsnummer,
+    bestellung, ihre bestell nr, auftragsnummer, votre commande, n° de commande, numero de commande, bon de commande,
+    commande n°, n° commande, bestelnummer, ordernummer, uw ordernummer, uw bestelnummer, numero ordine, ordine n, vs
+    ordine, n ordine, numero de pedido, n° de pedido, nº pedido, su pedido, pedido nº, pedido n"""
 )
 REFERENCE = phrases(
     """
@@ -191,10 +191,11 @@ COLUMNS: dict[str, str] = {
         product description, artikelname, charge description, natura e qualita, descripcion del servicio, servicio,
         desc""",
     "qty": """
-        qty, quantity, nombre, nb, hoeveelheid, ordered, shipped, qty ordered, qty shipped, anz, hours worked,
-        menge, anzahl, quantite, qte, qt, aantal, q ta, quantita, cantidad, cant, hours, hrs, stunden, units, stuck,
-        stk, nights, ud, uds, unidades, heures, stuks, hours qty, qty hrs, std, quant, nachte, tage, days, nuits,
-        quantity hours, notti, noches, billed qty, qta""",
+        qty, quantity, usage, consumption, verbrauch, consommation, consumo, verbruik, nombre, nb, hoeveelheid,
+        ordered, shipped, qty ordered, qty shipped, anz, hours worked, menge, anzahl, quantite, qte, qt, aantal, q
+        ta, quantita, cantidad, cant, hours, hrs, stunden, units, stuck, stk, nights, ud, uds, unidades, heures,
+        stuks, hours qty, qty hrs, std, quant, nachte, tage, days, nuits, quantity hours, notti, noches, billed qty,
+        qta""",
     "unit": """
         unit, um, uom, u m, einheit, meng einheit, mengeneinheit, unite, eenheid, unidad, unita, measure, me, eh,
         einh, per, u""",
