@@ -300,3 +300,11 @@ def test_nothing_odd_on_a_page_makes_it_fail(words: list[tuple[str, float, float
     """Any words, anywhere, of any size, zero included."""
     page = Page(1, 595, 842, "", tuple(Word(text, x, y, x + size * len(text), y + size) for text, x, y, size in words))
     assert isinstance(read_rules([page, page]), Invoice)
+
+
+def test_a_row_that_is_included_in_another_is_no_line_of_its_own() -> None:
+    """The lines add up to the printed subtotal only without it."""
+    rows = [*ITEMS, ("Incl. copyright levy", "1", "", "4.24"), ("", "", "Subtotal", "250.00")]
+    assert [item.description for item in read([*head(), *items(*rows)]).line_items] == ["Frame", "Bell"]
+    rows[-1] = ("", "", "Subtotal", "254.24")
+    assert len(read([*head(), *items(*rows)]).line_items) == 3

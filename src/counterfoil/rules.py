@@ -36,6 +36,7 @@ from .rules_words import (
 
 _LABELS = (NUMBER, ISSUED, DUE_DATE, DELIVERY, ORDER, REFERENCE, PAYMENT_REFERENCE, DATE)
 _AFTER_NUMBER = re.compile(r"\b(?:vom|von|du|van|del|of|dated|de fecha|in data|d\.d\.)\s+$", re.IGNORECASE)
+_INCLUDED = re.compile(r"\W*(?:incl|inkl|of which|thereof|davon|dont|waarvan|di cui|de los cuales)\b", re.IGNORECASE)
 _TOWN = re.compile(r"[a-z][a-z .\-/]{2,30},\s*(?:den\s|le\s|li\s|a\s|il\s)?\s*")
 _PAY_UNTIL = re.compile(
     r"\b(?:bis|by|before|on|avant le|le|uiterlijk|voor|entro|antes del|am)\s+(?:zum\s|spatestens\s)?$", re.IGNORECASE
@@ -51,10 +52,9 @@ def read_rules(pages: Sequence[Page]) -> Invoice:
     """Reads what the pages say. Pure: the same pages give the same invoice; whatever isn't read is None."""
     sheet = sheet_of(pages)
     evidence = evidence_of(sheet)
-    items = read_lines(sheet, evidence.mark)
-    totals = resolve(
-        figures_of(sheet, evidence.mark, evidence.currency), tax_lines_of(sheet, evidence.mark), _sum(items)
-    )
+    figures = figures_of(sheet, evidence.mark, evidence.currency)
+    items = _without_included(read_lines(sheet, evidence.mark), {figure.value for figure in figures})
+    totals = resolve(figures, tax_lines_of(sheet, evidence.mark), _sum(items))
     parties = read_parties(sheet, tax_ids(sheet))
     number = invoice_number(sheet)
     issued = _issue_date(sheet, evidence, number)
@@ -93,6 +93,13 @@ def _sum(items: Sequence[LineItem]) -> Decimal | None:
     amounts = [item.net_amount for item in items]
     known = [amount for amount in amounts if amount is not None]
     return sum(known, Decimal(0)) if known and len(known) == len(amounts) else None
+
+
+def _without_included(items: list[LineItem], printed: set[Decimal]) -> list[LineItem]:
+    """Leaves out rows that say they are included in others, if only so the lines add up to a printed total."""
+    others = [item for item in items if not _INCLUDED.match(item.description or "")]
+    whole, rest = _sum(items), _sum(others)
+    return others if rest in printed and whole not in printed else items
 
 
 def _doc_type(sheet: Sheet) -> DocType:

@@ -53,6 +53,8 @@ def resolve(figures: Sequence[Figure], tax_lines: list[TaxRow], line_sum: Decima
         totals.net, totals.tax, totals.gross = choice.net, choice.tax, choice.gross
     else:
         _without_proof(totals, figures, line_sum)
+        if totals.net is None and totals.tax == 0:
+            totals.net = totals.gross  # a printed tax of nothing makes them the same
     totals.line_total = _line_total(figures, line_sum)
     totals.allowance = _single(figures, "allowance", positive=True)
     totals.charge = _single(figures, "charge", positive=True)
