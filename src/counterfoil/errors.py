@@ -13,7 +13,7 @@ class SetupError(CounterfoilError):
 
 
 class InputError(CounterfoilError):
-    """This one document can't be used as it is; fix the document. Ends as its `failed` record, never as the run's end."""
+    """This one document can't be used as it is; fix the document. Ends as its `failed` record, the run goes on."""
 
 
 class Unavailable(CounterfoilError):
