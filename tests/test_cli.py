@@ -306,6 +306,24 @@ def test_file_names_that_would_upset_a_terminal_are_read_and_shown_safely(tmp_pa
     assert counterfoil("show", tmp_path / "out", "--", "-rf.pdf").returncode == 0
 
 
+def test_relative_paths_that_climb_are_paths_like_any_other(tmp_path: Path):
+    """`../invoices` as SOURCE and `../out` as OUT."""
+    here = os.path.relpath(tmp_path, ROOT)
+    assert here.startswith("..")
+    invoices(tmp_path / "in", 2)
+    run = counterfoil("run", f"{here}/in", "--out", f"{here}/x/../out", "--json")
+    assert (run.returncode, json.loads(run.stdout)["failed"]) == (0, 0)
+    assert (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_the_source_itself_can_be_the_out(tmp_path: Path):
+    """What Counterfoil wrote is never read as a document, not even with an --include that takes everything."""
+    source = invoices(tmp_path / "in", 2)
+    for _ in range(2):
+        run = counterfoil("run", source, "--out", source, "--include", "*", "--json")
+        assert (run.returncode, json.loads(run.stdout)["documents"]) == (0, 2)
+
+
 def test_an_empty_folder_is_said_and_is_no_error(tmp_path: Path):
     """A nightly job with nothing to do."""
     (tmp_path / "in").mkdir()

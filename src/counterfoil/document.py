@@ -36,7 +36,7 @@ class Limits:
     max_xml_bytes: int = 20_000_000
     max_xml_depth: int = 100
     seconds: float = 30.0
-    memory_bytes: int = 900_000_000
+    memory_bytes: int = 750_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ the fence of `transitions` refuses whoever was superseded.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import uuid
@@ -125,12 +126,12 @@ class Liveness:
         marks = await retried(self._clock, listing)
         now = self._clock.monotonic()
         self._seen = {worker: seen for worker, seen in self._seen.items() if worker in marks}
-        for worker, mark in marks.items():
-            known = self._seen.get(worker)
-            if known is None:
-                self._seen[worker] = _Seen(mark, now, await self._read(worker))
-            elif known.mark != mark:
-                known.mark, known.since = mark, now
+        for worker, seen in self._seen.items():
+            if seen.mark != marks[worker]:
+                seen.mark, seen.since = marks[worker], now
+        new = [worker for worker in marks if worker not in self._seen]
+        for worker, beat in zip(new, await asyncio.gather(*map(self._read, new)), strict=True):
+            self._seen[worker] = _Seen(marks[worker], now, beat)
 
     async def _read(self, worker: str) -> Json | None:
         key = heartbeat_key(worker)

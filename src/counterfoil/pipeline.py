@@ -32,6 +32,8 @@ from .worker import Claim, Worker
 
 T = TypeVar("T")
 _READ_AHEAD = 32
+_LEAST_AHEAD = 4
+_OTHERS_LOOKED_AT_EVERY = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +139,16 @@ class Run:
         await self.tools.worker.survey()
 
     def _room(self) -> int:
-        """How many more documents may be on their way: those at the model, and those being read ahead for it."""
+        """How many more documents may be on their way: those at the model, and those being read ahead for it.
+
+        Reading ahead waits for our first answer, and then takes only a part of what is pending: until then, and near
+        the end, others may have a free slot for what we could only queue.
+        """
         calls = self.settings.concurrency if self.tools.model else 0
-        return calls + max(_READ_AHEAD, calls // 8) - len(self._active)
+        share = max(_LEAST_AHEAD, self.tools.worker.statuses["pending"] // 4)
+        waiting = calls > 0 and not self.tally.usage.calls
+        ahead = 0 if waiting else min(max(_READ_AHEAD, calls // 8), share)
+        return calls + ahead - len(self._active)
 
     async def _next_claims(self, planning: asyncio.Task[None]) -> list[Claim]:
         """Claims for the room there is. Where there is none, waits for one of our tasks to end, or for news."""
@@ -157,7 +166,7 @@ class Run:
 
     async def _wait(self, alone: bool) -> None:
         """Until something happens here, or for a while: short at first where others hold all that is left."""
-        wait = min(self.settings.poll, 0.1 * 2**self._quiet) if alone else self.settings.poll
+        wait = min(_OTHERS_LOOKED_AT_EVERY, 0.1 * 2**self._quiet) if alone else self.settings.poll
         self._quiet = min(self._quiet + 1, 10) if alone else 0
         timer = asyncio.create_task(self._sleep_then_look(wait))
         try:

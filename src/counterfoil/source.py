@@ -17,7 +17,7 @@ from . import transitions
 from .clock import Clock
 from .errors import CounterfoilError, InputError, SetupError
 from .locations import local_path, open_store
-from .manifest import Manifest, shard_of
+from .manifest import HEADER, Manifest, shard_of
 from .store import Entry, Store, retried
 from .store_folder import FolderStore
 from .worker import Worker
@@ -35,7 +35,7 @@ _PER_SHARD = 128
 @dataclass(slots=True)
 class Source:
     """Where documents come from. `only` names the one document of a source that is a file; `left_out` is OUT, if it
-    lies within; `skipped` counts, by suffix, what was passed over as no document."""
+    lies within ("": it is the source itself); `skipped` counts, by suffix, what was passed over as no document."""
 
     store: Store
     clock: Clock
@@ -68,7 +68,7 @@ class Source:
         return await retried(self.clock, lambda: self.store.look(key))
 
     def _is_document(self, key: str) -> bool:
-        if self.left_out and (key + "/").startswith(self.left_out + "/"):
+        if self._is_output(key):
             return False
         path = PurePosixPath(key)
         if any(part.startswith(".") for part in path.parts):
@@ -79,6 +79,11 @@ class Source:
             self.skipped[path.suffix.lower()] += 1
             return False
         return True
+
+    def _is_output(self, key: str) -> bool:
+        if self.left_out == "":
+            return key == HEADER or key.startswith(("manifest/", "results/", "workers/"))
+        return self.left_out is not None and (key + "/").startswith(self.left_out + "/")
 
     async def fetch(self, document: str, size: int, max_bytes: int) -> bytes:
         """The bytes of a document. `InputError` if it is gone, can't be read, or is larger than `max_bytes`."""
@@ -107,10 +112,9 @@ async def open_source(
         if not path.is_dir():
             raise SetupError(f"{location}: there is no such file or folder")
         return Source(FolderStore(path), clock, include, limit, left_out=_within(path, local_path(out)))
-    store = open_store(location)
-    base = location.rstrip("/") + "/"
-    inside = out.removeprefix(base).strip("/") if out.startswith(base) else None
-    source = Source(store, clock, include, limit, left_out=inside or None)
+    store, base, inside = open_store(location), location.rstrip("/") + "/", out.rstrip("/") + "/"
+    left_out = inside.removeprefix(base).strip("/") if inside.startswith(base) else None
+    source = Source(store, clock, include, limit, left_out=left_out)
     if await retried(clock, lambda: _holds_anything(store)):
         return source
     return await _single_object(location, clock, limit) or source
@@ -126,7 +130,7 @@ def _within(source: Path, out: Path | None) -> str | None:
     """The key of OUT inside the source, None if it lies elsewhere."""
     if out is None or not out.resolve().is_relative_to(source.resolve()):
         return None
-    return out.resolve().relative_to(source.resolve()).as_posix()
+    return out.resolve().relative_to(source.resolve()).as_posix().removeprefix(".")
 
 
 async def _single_object(location: str, clock: Clock, limit: int | None) -> Source | None:

@@ -52,7 +52,7 @@ class FolderStore:
     """Keys are paths below `root`. Names that begin with a dot are not listed (locks and temporary files have such)."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root.absolute()
+        self.root = root.resolve()  # `..` and links are settled once, so that a key can be seen to stay inside
         self.commit_gap = 0.0
 
     @property
@@ -62,7 +62,7 @@ class FolderStore:
     def path(self, key: str) -> Path:
         """Where a key lives; a key can't leave the root."""
         path = self.root / key
-        if not path.is_relative_to(self.root) or path == self.root or ".." in path.parts or "\0" in key:
+        if not path.is_relative_to(self.root) or path == self.root or ".." in Path(key).parts or "\0" in key:
             raise SetupError(f"{key!r} is no key inside {self.root}")
         if "%" in key and not os.path.lexists(path):
             raw = os.fsdecode(unquote_to_bytes(key))
