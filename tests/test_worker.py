@@ -26,11 +26,11 @@ DONE: dict[str, Any] = {"status": "done", "result": "results/x"}
 
 
 @asynccontextmanager
-async def at(store: Any, name: str, seed: int = 0) -> AsyncGenerator[tuple[Manifest, Worker]]:
+async def at(store: Any, name: str, seed: int = 0, lease: float = LEASE) -> AsyncGenerator[tuple[Manifest, Worker]]:
     """A worker called `name`, as if on a machine of its own: its heartbeats tell no pid of this one."""
     async with AsyncExitStack() as stack:
         manifest = await stack.enter_async_context(Manifest.open(store, clock=virtual_clock(seed), writer=name))
-        worker = await stack.enter_async_context(Worker.join(manifest, lease=LEASE))
+        worker = await stack.enter_async_context(Worker.join(manifest, lease=lease))
         worker._heart._about["machine"] = f"machine-of-{name}"
         await worker._heart.beat()
         yield manifest, worker
@@ -120,6 +120,39 @@ def test_a_silent_worker_is_taken_over_after_its_lease_and_not_before():
             await asyncio.sleep(LEASE * 0.8)
             (claim,) = await live.claim(1)
             assert claim.attempt == 2
+
+    virtually(law())
+
+
+def test_a_worker_with_a_longer_lease_is_judged_by_its_own():
+    """It beats that seldom; whoever has a short lease must not take its silence in between for death."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 1)
+        async with at(store, "slow", lease=300.0) as (_, slow), at(store, "quick", lease=10.0) as (_, quick):
+            (claim,) = await slow.claim(1)
+            for _ in range(20):
+                await asyncio.sleep(10)
+                await quick.survey()
+                assert await quick.claim(1) == []
+            await slow.finish(claim, DONE, Usage())
+
+    virtually(law())
+
+
+def test_a_worker_that_could_not_look_takes_nobody_for_dead_before_it_has_looked():
+    """After a stop longer than the lease every heartbeat that it remembers is old, whoever lives."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 1)
+        async with at(store, "busy") as (_, busy), at(store, "stopped") as (_, stopped):
+            await busy.claim(1)
+            await stopped.survey()
+            await die(stopped)
+            await asyncio.sleep(LEASE * 3)
+            assert await stopped.claim(1) == []
 
     virtually(law())
 

@@ -1,9 +1,9 @@
 """Who is alive: heartbeats of worker processes, judged without comparing clocks of different machines.
 
 A worker rewrites `workers/<id>.json` with a growing counter. Another one calls it dead when its own monotonic clock has
-seen that file unchanged for a lease, or at once when its process is gone from this very machine, or when the file is
-gone: a worker writes it before its first claim and removes it after its last. A wrong verdict costs a call, never data:
-the fence of `transitions` refuses whoever was superseded.
+seen that file unchanged for a lease (the longer of their two), or at once when its process is gone from this very
+machine, or when the file is gone: a worker writes it before its first claim and removes it after its last. A wrong
+verdict costs a call, never data: the fence of `transitions` refuses whoever was superseded.
 """
 
 from __future__ import annotations
@@ -147,10 +147,22 @@ class Liveness:
             return True
         if seen.beat is not None and process_gone(seen.beat):
             return True
-        return self._clock.monotonic() - seen.since > self._lease
+        return self._silent(worker)
+
+    def _silent(self, worker: str) -> bool:
+        """Whether its heartbeat has not changed for a lease: its own if that is longer, for it beats by that one."""
+        seen = self._seen.get(worker)
+        return seen is None or self._clock.monotonic() - seen.since > max(self._lease, _lease_of(seen.beat))
 
     async def dead(self, owners: Collection[str]) -> frozenset[str]:
         """Those of `owners`, read from records before this call, that can no longer finish anything."""
-        if any(owner not in self._seen for owner in owners):
-            await self.look()  # a heartbeat is older than its worker's first claim: who still isn't there has left
+        # A heartbeat is older than its worker's first claim: who isn't there after a look has left. And after a time in
+        # which we could not look (stopped, or without the store) a heartbeat seems unchanged that nobody has looked at.
+        if any(map(self._silent, owners)):
+            await self.look()
         return frozenset(owner for owner in owners if self._dead(owner))
+
+
+def _lease_of(beat: Json | None) -> float:
+    lease = beat.get("lease_s") if beat else None
+    return float(lease) if isinstance(lease, (int, float)) else 0.0
