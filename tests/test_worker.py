@@ -18,6 +18,7 @@ from counterfoil.errors import ClaimLost
 from counterfoil.jsonfile import decode, encode
 from counterfoil.liveness import heartbeat_key
 from counterfoil.manifest import Manifest
+from counterfoil.store import Object
 from counterfoil.store_memory import MemoryStore
 from counterfoil.worker import Claim, Worker
 
@@ -394,6 +395,43 @@ def test_planning_again_changes_nothing_and_a_changed_source_starts_anew():
     again = transitions.plan([("a", "m2", 2)], at_)(done)["a"]
     assert (again["status"], again["mark"], "result" in again) == ("pending", "m2", False)
     assert [event["event"] for event in again["history"]] == ["planned", "source changed"]
+
+
+class TagsInListings(MemoryStore):
+    """As S3 does: what a listing shows of an object is its tag. Reads take as long (s) as `slow` says."""
+
+    slow = 0.0
+
+    async def get(self, key: str) -> Object | None:
+        found = await super().get(key)
+        await asyncio.sleep(self.slow)
+        return replace(found, tag=found.tag + "|") if found else None
+
+    async def put_new(self, key: str, body: bytes) -> str:
+        return await super().put_new(key, body) + "|"
+
+    async def put_if(self, key: str, body: bytes, tag: str) -> str:
+        return await super().put_if(key, body, tag.removesuffix("|")) + "|"
+
+
+def test_a_survey_that_began_before_a_plan_landed_hides_none_of_its_documents():
+    """What it read of the shard is older than what was planned meanwhile; no later listing would show the difference."""
+
+    async def law() -> None:
+        store = TagsInListings()
+        async with at(store, "w") as (_, worker):
+            await planned(store, 1)
+            store.slow = 0.2
+            survey = asyncio.create_task(worker.survey())
+            await asyncio.sleep(0.1)
+            store.slow = 0.0
+            await worker.plan(0, [(f"doc-{n}", "mark", 1) for n in range(3)])
+            await survey
+            await worker.survey()
+            assert worker.statuses == {"pending": 3}
+            assert len(await worker.claim(10)) == 3
+
+    virtually(law())
 
 
 def test_a_heartbeat_that_can_not_be_read_still_lives_by_its_mark():

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from . import transitions
 from .clock import Clock
 from .errors import CounterfoilError, InputError, SetupError
 from .locations import local_path, open_store
@@ -182,9 +181,9 @@ async def _plan(source: Source, manifest: Manifest, worker: Worker, known: Seque
         waiting.setdefault(shard_of(entry.key, manifest.shards), []).append((entry.key, entry.mark, entry.size))
         total, held = total + 1, held + 1
         if held >= _PLANNED_AT_ONCE:
-            await _commit_plan(manifest, worker, waiting)
+            await _commit_plan(worker, waiting)
             waiting, held = {}, 0
-    await _commit_plan(manifest, worker, waiting)
+    await _commit_plan(worker, waiting)
     return total
 
 
@@ -197,15 +196,13 @@ async def _entries(source: Source, known: Sequence[Entry] | None) -> AsyncIterat
             yield entry
 
 
-async def _commit_plan(manifest: Manifest, worker: Worker, waiting: dict[int, list[tuple[str, str, int]]]) -> None:
+async def _commit_plan(worker: Worker, waiting: dict[int, list[tuple[str, str, int]]]) -> None:
     """One commit a shard, sixteen at once: enough to hide latency, few enough to keep memory flat."""
     at_once = asyncio.Semaphore(16)
 
     async def one(shard: int, documents: list[tuple[str, str, int]]) -> None:
         async with at_once:
-            change = transitions.plan(documents, manifest.clock.stamp())
-            worker.expect(shard, len(documents))
-            await manifest.register(shard).commit(change)
+            await worker.plan(shard, documents)
 
     async with asyncio.TaskGroup() as tasks:
         for shard, documents in waiting.items():

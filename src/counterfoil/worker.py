@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -60,6 +60,7 @@ class Worker:
         self._assuring = asyncio.Lock()
         self._held: defaultdict[int, dict[str, Claim]] = defaultdict(dict)
         self._tallies: dict[int, Tally] = {}
+        self._total = Counter[str]()
         self._marks: dict[int, str] = {}
         # Workers begin at different shards, so that they seldom meet at one.
         self._at = shard_of(self._me, manifest.shards)
@@ -93,17 +94,27 @@ class Worker:
             await self.release([claim for held in self._held.values() for claim in held.values()])
             await self._heart.stop()
 
-    def expect(self, shard: int, documents: int) -> None:
-        """Says that `documents` are being added to a shard, so that a claim can ride in the same commit."""
+    async def plan(self, shard: int, documents: Sequence[tuple[str, str, int]]) -> None:
+        """Brings documents (id, mark, size) into a shard; a claim of ours can ride in the same commit."""
         if shard not in self._marks:
             self._manifest.register(shard).assume_new()
-        self._tallies.setdefault(shard, Tally()).statuses["pending"] += documents
+        expected = self._tallies.get(shard, Tally())
+        self._note(shard, Tally(expected.statuses + Counter(pending=len(documents)), expected.owners))
+        self.news.set()
+        await self._commit(shard, transitions.plan(documents, self._clock.stamp()))
         self.news.set()
 
     @property
     def statuses(self) -> Counter[str]:
         """Records by status over the whole manifest, as last seen."""
-        return sum((tally.statuses for tally in self._tallies.values()), Counter[str]())
+        return +self._total
+
+    def _note(self, shard: int, tally: Tally) -> None:
+        """Remembers what a shard holds. The sum is kept up with it: there may be thousands of shards."""
+        if known := self._tallies.get(shard):
+            self._total.subtract(known.statuses)
+        self._tallies[shard] = tally
+        self._total.update(tally.statuses)
 
     @property
     def held(self) -> int:
@@ -123,7 +134,8 @@ class Worker:
             shard for shard, mark in marks.items() if self._marks.get(shard) != mark and not self._wrote(shard, mark)
         ]
         async for shard, state in self._manifest.states(changed):
-            self._tallies[shard] = Tally.of(state.records)
+            known = self._manifest.register(shard).known  # a commit of ours may have landed since it was read
+            self._note(shard, Tally.of((known if known and known.version > state.version else state).records))
         self._marks = marks
 
     def _wrote(self, shard: int, mark: str) -> bool:
@@ -166,7 +178,7 @@ class Worker:
         register = self._manifest.register(shard)
         await register.commit(change, landed)
         if register.known is not None:
-            self._tallies[shard] = Tally.of(register.known.records)
+            self._note(shard, Tally.of(register.known.records))
 
     def _forget(self, shard: int, ours: Collection[str]) -> None:
         """Keeps the memory of a worker small where there are many shards."""
