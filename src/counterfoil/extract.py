@@ -59,20 +59,28 @@ def recipe(reader: ReaderName, model: str | None) -> dict[str, Any]:
 
 def examine(data: bytes, reader: ReaderName, has_model: bool, limits: Limits, today: date) -> Examined:
     """Reads one document, and extracts and checks it too unless that is the model's part. Raises `InputError`."""
-    from .reader import read_document  # in the worker process only: the parent starts faster without it
+    from .reader import (
+        NEEDS_OCR,
+        Rules,
+        read_document,
+    )  # in the worker process only: the parent starts faster without it
 
-    wants_rules = reader == "rules" or (reader == "auto" and not has_model)
-    reading = read_document(data, limits, rules=wants_rules)
+    rules: Rules = "never"
+    if reader == "rules":
+        rules = "always"
+    elif reader == "auto" and not has_model:
+        rules = "fallback"
+    reading = read_document(data, limits, rules=rules)
     if reading.xml_invoice is not None and reader in ("auto", "xml"):
         return Examined(reading, _checked(reading.xml_invoice, "xml", reading, today))
     if reader == "xml":
         raise InputError(reading.xml_problem or "there is no e-invoice XML in this file")
     if reading.kind == "xml":
         raise InputError(f"an XML file has no page for --reader {reader}; use --reader auto or xml")
-    if not wants_rules:
-        return Examined(reading, None)
+    if not reading.text.strip():
+        raise InputError(NEEDS_OCR)
     if reading.rules_invoice is None:
-        raise InputError("the PDF has no text layer to read")
+        return Examined(reading, None)
     return Examined(reading, _checked(reading.rules_invoice, "rules", reading, today))
 
 

@@ -7,12 +7,14 @@ writes, and never opens anything but the bytes it is given.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 from .document import Finding, Limits, Reading
 from .einvoice import is_einvoice_name, parse_einvoice
 from .errors import InputError
 from .pdf import PdfFile, read_pdf
 
+Rules = Literal["never", "fallback", "always"]
 _IMAGES = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
@@ -31,8 +33,9 @@ _HEAD = 4096
 NEEDS_OCR = "no text layer, needs OCR"
 
 
-def read_document(data: bytes, limits: Limits, *, rules: bool) -> Reading:
-    """Reads a PDF or an e-invoice XML. `rules`: also read the pages with the offline reader.
+def read_document(data: bytes, limits: Limits, *, rules: Rules) -> Reading:
+    """Reads a PDF or an e-invoice XML. `rules`: whether the offline reader reads the pages too (`fallback`: only where
+    there is no e-invoice XML).
 
     Raises `InputError` in one sentence for whatever can't be read.
     """
@@ -62,7 +65,7 @@ def _looks_like_xml(head: bytes) -> bool:
     return head.lstrip().startswith(b"<") or head.startswith((b"<\0", b"\0<"))
 
 
-def _read_pdf(data: bytes, limits: Limits, rules: bool) -> Reading:
+def _read_pdf(data: bytes, limits: Limits, rules: Rules) -> Reading:
     pdf = read_pdf(data, limits)
     reading = Reading(kind="pdf", text="\f".join(page.text for page in pdf.pages), pages=len(pdf.pages))
     reading = _with_embedded_xml(reading, pdf, limits)
@@ -70,7 +73,7 @@ def _read_pdf(data: bytes, limits: Limits, rules: bool) -> Reading:
         if reading.xml_invoice is None:
             raise InputError(NEEDS_OCR if pdf.has_images else "the PDF has neither text nor images")
         return reading
-    if not rules or reading.xml_invoice is not None:
+    if rules == "never" or (rules == "fallback" and reading.xml_invoice is not None):
         return reading
     from .rules import read_rules  # a worker that reads for a model is ready sooner without it
 
