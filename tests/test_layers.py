@@ -23,7 +23,7 @@ FLOORS = [
     "cli",
     "command_*",
     "views",
-    "display export* audit",
+    "display export* audit tables",
     "pipeline",
     "outcome",
     "extract",

@@ -51,19 +51,15 @@ class Snapshot:
         return "?" if not self.rate else duration((self.total - self.finished) / self.rate)
 
     def line(self) -> str:
-        """All of it on one line."""
-        parts = [
-            f"{self.finished} of {self.total}",
-            f"{self.done} done",
-            f"{self.review} review",
-            f"{self.failed} failed",
-            f"{self.in_flight} in flight",
-            f"{self.rate:.1f}/s",
-        ]
+        """All of it on one line, what matters most first: a narrow terminal cuts the end."""
+        parts = [f"{self.finished} of {self.total}", "stopping" if self.stopping else f"{self.left} left"]
+        parts += [f"{self.in_flight} in flight", f"{self.rate:.1f}/s"]
+        parts += [f"{self.failed} failed"] if self.failed else []
+        parts += [f"{self.review} in review"] if self.review else []
         if self.usage.calls:
-            tokens = self.usage.input_tokens + self.usage.output_tokens
-            parts += [f"{tokens:,} tokens", cost(self.usage)]
-        return ", ".join([*parts, "stopping" if self.stopping else f"{self.left} left"])
+            tokens = f"{self.usage.input_tokens + self.usage.output_tokens:,} tokens"
+            parts += [tokens if self.usage.cost_usd is None else cost(self.usage)]
+        return ", ".join(parts)
 
 
 def cost(usage: Usage) -> str:
@@ -71,6 +67,11 @@ def cost(usage: Usage) -> str:
     if usage.cost_usd is None:
         return "cost unknown"
     return f"${usage.cost_usd:.4f}" if usage.cost_usd else "$0"
+
+
+def counted(number: int, noun: str, nouns: str | None = None) -> str:
+    """`1 shard`, `2 shards`; `nouns` where an s does not do."""
+    return f"{number} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def duration(seconds: float) -> str:
@@ -103,11 +104,11 @@ class Display:
 
     def found(self, documents: int, source: Source) -> None:
         """How many documents there are, and what was passed over."""
-        noun = "document" if documents == 1 else "documents"
-        self.note(f"{documents} {noun} in {source.url}")
+        self.note(f"{counted(documents, 'document')} in {source.url}")
         if source.skipped:
             kinds = ", ".join(f"{suffix} {count}" for suffix, count in source.skipped.most_common(5))
-            self.note(f"passed over {source.skipped.total()} other files ({kinds}); --include GLOB takes them")
+            others = counted(source.skipped.total(), "other file")
+            self.note(f"passed over {others} ({kinds}); --include GLOB takes such files too")
 
     @asynccontextmanager
     async def following(self, look: Callable[[], Snapshot]) -> AsyncGenerator[None]:
@@ -132,7 +133,8 @@ class Display:
     async def _bar(self, look: Callable[[], Snapshot]) -> None:
         from rich.progress import BarColumn, Progress, TextColumn
 
-        columns = (BarColumn(bar_width=24), TextColumn("{task.description}", markup=False))
+        width = 24 if self._console.width >= 100 else 10
+        columns = (BarColumn(bar_width=width), TextColumn("{task.description}", markup=False))
         with Progress(*columns, console=self._console, transient=True, auto_refresh=False) as progress:
             task = progress.add_task("starting", total=None)
             while True:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from .display import cost, duration, printable
+from .display import cost, counted, duration, printable
 from .errors import SetupError
 from .transitions import usage_of
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
     from .audit import Audit
     from .commit import Record
     from .jsonfile import Json
@@ -41,13 +37,6 @@ _HEADER = (
 _AMOUNTS = frozenset({"net_total", "tax_total", "gross_total", "prepaid", "amount_due"})
 
 
-def console() -> Console:
-    """A console on stdout; where that is no terminal, wide enough that tables are not cut for nothing."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else max(160, shutil.get_terminal_size().columns))
-
-
 def print_json(value: object) -> None:
     """Indented JSON on stdout."""
     sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
@@ -61,50 +50,49 @@ def amount(text: str | None) -> str:
     return f"{whole}.{fraction:0<2}"
 
 
-def _table(*columns: str, right: Sequence[str] = ()) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    return table
-
-
 def print_records(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-    """One line a document."""
-    from rich.text import Text
+    """One line a document; nothing if there are none."""
+    from .tables import Column, print_table
 
-    table = _table("document", "status", "reader", "number", "date", "seller", "gross", "", "notes", right=("gross",))
-    for document, record in sorted(rows, key=lambda row: row[0]):
-        summary: Mapping[str, Any] = record.get("summary") or {}
-        status = str(record.get("status", ""))
-        cells = (
-            document,
-            status,
-            record.get("reader") or "",
-            summary.get("invoice_number") or "",
-            summary.get("issue_date") or "",
-            summary.get("seller_name") or "",
-            amount(summary.get("gross_total")),
-            summary.get("currency") or "",
-            record.get("reason") or ", ".join(record.get("findings") or []),
-        )
-        texts = [Text(printable(str(cell))) for cell in cells]
-        texts[1].stylize(_COLORS.get(status, ""))
-        table.add_row(*texts)
+    columns = (
+        Column("document", wraps=32),
+        Column("status", styles=_COLORS),
+        Column("reader", goes=1),
+        Column("number", wraps=16, goes=4),
+        Column("date", goes=2),
+        Column("seller", wraps=16, goes=3),
+        Column("gross", right=True),
+        Column(""),
+        Column("notes", wraps=20),
+    )
     if rows:
-        console().print(table)
+        print_table(columns, [_row(document, record) for document, record in sorted(rows, key=lambda row: row[0])])
+
+
+def _row(document: str, record: Mapping[str, Any]) -> list[str]:
+    summary: Mapping[str, Any] = record.get("summary") or {}
+    cells = (
+        document,
+        record.get("status"),
+        record.get("reader"),
+        summary.get("invoice_number"),
+        summary.get("issue_date"),
+        summary.get("seller_name"),
+        amount(summary.get("gross_total")),
+        summary.get("currency"),
+        record.get("reason") or ", ".join(record.get("findings") or []),
+    )
+    return [printable(str(cell or "")) for cell in cells]
 
 
 def print_run(summary: Mapping[str, Any], out: str) -> None:
     """What a run came to, and where to look next."""
     lines = [
-        f"{summary['documents']} documents: {summary['done']} done, {summary['review']} in review, "
+        f"{counted(summary['documents'], 'document')}: {summary['done']} done, {summary['review']} in review, "
         f"{summary['failed']} failed, {summary['pending']} not finished",
-        f"this run: {summary['paid_calls']} model calls ({_tokens(summary)}, {_cost(summary)}), "
-        f"{summary['adopted']} results adopted, {summary['commits']} manifest writes, "
-        f"{summary['conflicts']} conflicts, {duration(summary['wall_s'])}",
+        f"this run: {counted(summary['paid_calls'], 'model call')} ({_tokens(summary)}, {_cost(summary)}), "
+        f"{counted(summary['adopted'], 'result')} adopted, {counted(summary['commits'], 'manifest write')}, "
+        f"{counted(summary['conflicts'], 'conflict')}, {duration(summary['wall_s'])}",
     ]
     if summary["review"]:
         lines.append(f"in review: look at one with `counterfoil show {out} DOCUMENT`")
@@ -148,19 +136,27 @@ async def find_document(out: str, document: str) -> tuple[Record, Json | None]:
 
 def print_document(document: str, record: Record, result: Json | None) -> None:
     """One document for people: what it says, what was found, what happened to it."""
-    out = console()
     _say([f"{document}: {record['status']}" + (f", read by {result['reader']}" if result else "")])
     if record.get("reason"):
         _say([record["reason"]])
     if result:
-        invoice = result["invoice"]
-        _say([f"  {name:<16}{_shown(field, invoice[field])}" for field, name in _HEADER if invoice.get(field)])
-        _print_lines(invoice["line_items"], out)
+        _print_invoice(result["invoice"])
         _say([f"{finding['severity']:<8} {finding['code']}: {finding['message']}" for finding in result["findings"]])
+    elif record.get("result"):
+        _say([f"its result {record['result']} is missing; `counterfoil retry`, then `counterfoil run`, read it anew"])
     usage = usage_of(record)
     if usage.calls:
-        _say([f"{usage.calls} model calls, {usage.input_tokens + usage.output_tokens:,} tokens, {cost(usage)}"])
-    _say([_event(event) for event in record.get("history", [])])
+        tokens = usage.input_tokens + usage.output_tokens
+        _say([f"{counted(usage.calls, 'model call')}, {tokens:,} tokens, {cost(usage)}"])
+    _say(["", *(_event(event) for event in record.get("history", []))])
+
+
+def _print_invoice(invoice: Mapping[str, Any]) -> None:
+    _say([f"  {name:<16}{_shown(field, invoice[field])}" for field, name in _HEADER if invoice.get(field)])
+    if invoice["line_items"]:
+        _say([""])
+        _print_lines(invoice["line_items"])
+    _say([""])
 
 
 def _shown(field: str, value: str) -> str:
@@ -172,26 +168,25 @@ def _event(event: Mapping[str, Any]) -> str:
     return f"  {event['at']}  {event['event']}" + (f" ({more})" if more else "")
 
 
-def _print_lines(lines: Sequence[Mapping[str, Any]], out: Console) -> None:
-    from rich.text import Text
+def _print_lines(lines: Sequence[Mapping[str, Any]]) -> None:
+    from .tables import Column, print_table
 
-    if not lines:
-        return
-    table = _table("description", "quantity", "unit price", "net", right=("quantity", "unit price", "net"))
-    for line in lines:
-        cells = (line["description"], line["quantity"], line["unit_price"], amount(line["net_amount"]))
-        table.add_row(*(Text(printable(str(cell)) if cell is not None else "") for cell in cells))
-    out.print(table)
+    figures = (Column(name, right=True) for name in ("quantity", "unit price", "net"))
+    cells = [(x["description"], x["quantity"], x["unit_price"], amount(x["net_amount"])) for x in lines]
+    rows = [["", *(printable(str(cell)) if cell is not None else "" for cell in row)] for row in cells]
+    print_table((Column(""), Column("description", wraps=20), *figures), rows)
 
 
 def print_audit(report: Audit) -> None:
     """The audit in words, every breach named."""
     counts = ", ".join(f"{count} {status}" for status, count in report.statuses.items())
     lines = [
-        f"{report.documents} documents in {report.shards} shards ({counts}), {report.results} results read",
+        f"{counted(report.documents, 'document')} in {counted(report.shards, 'shard')}"
+        f"{f' ({counts})' if counts else ''}, {counted(report.results, 'result')} read",
         *(f"BREACH {b.invariant}: {b.where}: {b.what}" for b in report.breaches),
     ]
     if report.unreferenced:
-        lines.append(f"{report.unreferenced} results that no record names (left by a retry or a crash; harmless)")
-    lines.append(f"{len(report.breaches)} breaches" if report.breaches else "every invariant holds")
+        unnamed = counted(report.unreferenced, "result")
+        lines.append(f"{unnamed} that no record names (left by a retry or a crash; harmless)")
+    lines.append(counted(len(report.breaches), "breach", "breaches") if report.breaches else "every invariant holds")
     _say(lines)
