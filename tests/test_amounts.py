@@ -96,3 +96,10 @@ def test_amounts_in_a_text_are_found_and_dates_are_not(text: str, values: list[s
 def test_the_decimal_mark_is_what_amounts_with_cents_agree_on(text: str, mark: str | None) -> None:
     """Evidence that contradicts itself is none."""
     assert decimal_mark(text) == mark
+
+
+def test_a_long_run_of_digits_takes_no_long_time() -> None:
+    """Hostile pages must not keep the reader busy: the work grows with the text, not with its square."""
+    assert decimal_mark("1" * 200_000) is None
+    assert list(find_amounts("1" * 200_000)) == []
+    assert list(find_amounts("1,1" * 50_000)) == []

@@ -46,6 +46,7 @@ _STREET = re.compile(
 )  # fmt: skip
 
 
+_MAX_TEXT = 250  # a longer cell is prose
 _SALUTATIONS = frozenset("herr herrn frau firma familie mr mrs ms madame monsieur m mme dhr mevr sig spett".split())
 _COUNTRIES = frozenset(
     """
@@ -83,7 +84,7 @@ def is_contact(text: str) -> bool:
 def as_name(text: str) -> str | None:
     """The name that a cell begins with; None if it is an address, a label, a date, an amount, or words."""
     text = _PREFIX.sub("", text.strip(), count=1) if _PREFIX.match(text.strip()) else text.strip()
-    if fold(text).strip(".") in _SALUTATIONS:
+    if len(text) > _MAX_TEXT or fold(text).strip(".") in _SALUTATIONS:
         return None
     if is_place(text) and len(_CUT.findall(text)) < 2 and not LEGAL_FORM.search(text):
         return None

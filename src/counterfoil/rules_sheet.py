@@ -12,12 +12,17 @@ from .document import Page, Word
 from .layout import cells_of, join, rows_of
 
 T = TypeVar("T")
+_MAX_CELL = 400
+"""Characters; a longer cell is prose, where no label is looked for."""
 _MARKS = frozenset("·•●▪|")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a page, its words joined to cells. `index` counts over all pages, as in `Sheet.lines`."""
+    """One line of a page, its words joined to cells. `index` counts over all pages, as in `Sheet.lines`.
+
+    `folded` has the cells' texts as `dates.fold` gives them; empty for a cell of prose.
+    """
 
     index: int
     page: int
@@ -74,7 +79,7 @@ def sheet_of(pages: Sequence[Page]) -> Sheet:
             heights = sorted(word.y1 - word.y0 for word in row)
             middle = heights[len(heights) // 2]
             bottom = max(word.y1 for word in row)
-            folded = tuple(fold(cell.text) for cell in cells)
+            folded = tuple(fold(cell.text) if len(cell.text) <= _MAX_CELL else "" for cell in cells)
             lines.append(Line(len(lines), page.number, tuple(row), cells, folded, bottom - middle, bottom))
     width = max((page.width for page in pages), default=0.0)
     height = max((page.height for page in pages), default=0.0)
