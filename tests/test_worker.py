@@ -17,7 +17,7 @@ from counterfoil.document import Usage
 from counterfoil.errors import ClaimLost
 from counterfoil.jsonfile import decode, encode
 from counterfoil.liveness import heartbeat_key
-from counterfoil.manifest import Manifest
+from counterfoil.manifest import Manifest, shard_of
 from counterfoil.store import Object
 from counterfoil.store_memory import MemoryStore
 from counterfoil.worker import Claim, Worker
@@ -397,6 +397,32 @@ def test_planning_again_changes_nothing_and_a_changed_source_starts_anew():
     assert [event["event"] for event in again["history"]] == ["planned", "source changed"]
 
 
+def test_a_worker_keeps_only_the_shards_at_hand_in_memory():
+    """A million documents cost no more memory than a thousand: planned, claimed and finished shards are let go."""
+
+    async def law() -> None:
+        async with AsyncExitStack() as stack:
+            manifest = await stack.enter_async_context(Manifest.open(MemoryStore(), shards=100, clock=virtual_clock()))
+            worker = await stack.enter_async_context(Worker.join(manifest))
+
+            def kept() -> int:
+                return sum(manifest.register(shard).known is not None for shard in range(100))
+
+            by_shard: dict[int, list[tuple[str, str, int]]] = {}
+            for n in range(500):
+                by_shard.setdefault(shard_of(f"doc-{n}", 100), []).append((f"doc-{n}", "mark", 1))
+            for shard, documents in by_shard.items():
+                await worker.plan(shard, documents)
+            assert kept() <= 1
+            while claims := await worker.claim(10):
+                for claim in claims:
+                    await worker.finish(claim, DONE, Usage())
+                assert kept() <= 1
+            assert worker.statuses == {"done": 500}
+
+    virtually(law())
+
+
 class TagsInListings(MemoryStore):
     """As S3 does: what a listing shows of an object is its tag. Reads take as long (s) as `slow` says."""
 
@@ -415,7 +441,7 @@ class TagsInListings(MemoryStore):
 
 
 def test_a_survey_that_began_before_a_plan_landed_hides_none_of_its_documents():
-    """What it read of the shard is older than what was planned meanwhile; no later listing would show the difference."""
+    """What it read is older than what was planned meanwhile, and no later listing would show the difference."""
 
     async def law() -> None:
         store = TagsInListings()

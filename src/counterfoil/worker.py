@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -158,7 +158,7 @@ class Worker:
         ours = frozenset(self._held[shard])
         dead = await self._liveness.dead(tally.owners.keys() - {self._me})
         if not (tally.statuses["pending"] or dead or tally.owners[self._me] > len(ours)):
-            self._forget(shard, ours)
+            self._forget(shard)
             return []
         change = transitions.claim(self._me, most, dead, ours, self._clock.stamp())
         claimed: list[Claim] = []
@@ -179,10 +179,12 @@ class Worker:
         await register.commit(change, landed)
         if register.known is not None:
             self._note(shard, Tally.of(register.known.records))
+        if shard != self._at:
+            self._forget(shard)
 
-    def _forget(self, shard: int, ours: Collection[str]) -> None:
-        """Keeps the memory of a worker small where there are many shards."""
-        if not ours and self._manifest.shards > _MANY_SHARDS:
+    def _forget(self, shard: int) -> None:
+        """Keeps the memory of a worker small where there are many shards: those at hand are all that it keeps."""
+        if not self._held[shard] and self._manifest.shards > _MANY_SHARDS:
             self._manifest.register(shard).forget()
 
     async def assure(self, claim: Claim) -> None:
