@@ -130,11 +130,13 @@ def invoice_number(sheet: Sheet) -> str | None:
 
 
 def _by_title(sheet: Sheet) -> Iterator[str]:
-    """As "Invoice INV/2023/0008", "Gutschrift (389)  Nr. 4711", or "# 17" under the title."""
+    """As "Invoice INV/2023/0008", "Schlussrechnung Nr. 4711 vom 5.3.2018", or "# 17" under the title."""
     titles = [spot for spot in spots(sheet, TITLE, at_start=True) if spot.line.page == 1]
     for title in titles:
-        if len(title.box.text) < 60 and title.rest[:1].isalnum():
-            number = as_number(title.rest)
+        mark = _LOOSE.match(fold(title.rest))
+        rest = title.rest[mark.end() :] if mark else title.rest
+        if len(title.box.text) < 60 and rest[:1].isalnum():
+            number = as_number(rest)
             if number:
                 yield number
         under = next(below(sheet, title.box, title.line), None)
