@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from tests.batch import Process, answer_for, invoice_pdf, records_of
+from tests.faults import Fault, FaultyStore
 from tests.virtual import virtually
 
 from counterfoil.audit import audit
@@ -182,6 +183,27 @@ def test_a_result_that_was_stored_before_the_crash_is_adopted_and_its_cost_count
         (record,) = (await records_of(out)).values()
         assert (record["status"], record["adopted"], record["calls"], model.calls) == ("done", True, 1, 1)
         assert (await audit("memory://adopt")).breaches == []
+
+    virtually(law())
+
+
+def test_a_paid_answer_outlives_a_409_that_took_no_write():
+    """S3 answers 409 to one of two conditional writes at a moment, and neither may have landed: it is written again."""
+
+    async def law() -> None:
+        store = out_store("busy")
+        out, model = FaultyStore(store), good()
+        refused: list[str] = []
+
+        def fault(_: str, key: str) -> Fault | None:
+            if key.startswith("results/") and refused.count(key) < 2:
+                refused.append(key)
+                return "refused"
+            return None
+
+        out.fault = fault
+        await Process(out, await folder_of(3), model).task
+        assert (statuses(await records_of(store)), model.calls, len(refused)) == (["done"], 3, 6)
 
     virtually(law())
 

@@ -106,6 +106,16 @@ async def test_a_bad_answer_is_told_by_its_remedy_and_never_tried_again_by_the_s
     assert len(asked) == 2
 
 
+async def test_a_write_without_a_condition_meets_no_conflict():
+    """A 409 to a plain write says that the object is busy, not that it is another's: the same write may be repeated."""
+    with servers.scripted(lambda *_: (409, error("OperationAborted"))) as (url, _):
+        store = open_store("s3://bucket/out", KEYS | {"AWS_ENDPOINT_URL": url})
+        with pytest.raises(Unavailable):
+            await store.put("key", b"x")
+        with pytest.raises(Unavailable):
+            await store.delete("key")
+
+
 async def test_a_missing_object_is_a_conflict_only_for_a_swap():
     """404 for `put_if` says that the object is gone; for a plain write it can only be the bucket."""
     with servers.scripted(absent) as (url, _):

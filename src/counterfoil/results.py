@@ -21,6 +21,8 @@ from .jsonfile import Json, decode
 from .store import Store, retried
 
 FORMAT = "counterfoil-result/1"
+# How often a store may say that a result exists which it does not have, before it is not believed any more.
+_REFUSALS = 10
 
 
 def input_of(body: bytes, recipe: Mapping[str, Any], take: int) -> str:
@@ -61,14 +63,16 @@ class Results:
     async def keep(self, name: str, body: bytes) -> tuple[Stored, bool]:
         """Writes a result unless there is one; returns the one in force, and whether it is this one."""
         key = result_key(name)
-        try:
-            await retried(self._clock, lambda: self._store.put_new(key, body))
-        except Conflict:  # somebody else's, or our own whose reply was lost: only reading tells
-            found = await self.find(name)
-            if found is None:
-                raise ManifestCorrupt(f"{key} was reported to exist, but can't be read; check the store") from None
-            return found, found.sha256 == digest(body)
-        return Stored(key, digest(body), decode(body, key)), True
+        for attempt in range(_REFUSALS):
+            try:
+                await retried(self._clock, lambda: self._store.put_new(key, body))
+            except Conflict:  # somebody else's, or our own whose reply was lost: only reading tells
+                if found := await self.find(name):
+                    return found, found.sha256 == digest(body)
+                await self._clock.back_off(attempt)  # a 409: of several writes at one moment none was taken
+            else:
+                return Stored(key, digest(body), decode(body, key)), True
+        raise ManifestCorrupt(f"{key} was reported to exist, but can't be read; check the store")
 
 
 def content_of(body: bytes, key: str) -> Json:

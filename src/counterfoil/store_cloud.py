@@ -122,6 +122,8 @@ class CloudStore:
             put = obstore.put_async(self._client, key, body, mode=mode, use_multipart=False)
             return _tag(await self._asked(put))
         except (AlreadyExistsError, PreconditionError) as exc:
+            if mode == "overwrite":  # it had no condition: a 409 only says that something else goes on there now
+                raise self._ours(exc, key) from exc
             raise Conflict(f"{key}: {_brief(exc)}") from exc
         except FileNotFoundError as exc:
             if isinstance(mode, dict):
