@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from tests.batch import Process, answer_for, invoice_pdf, records_of
@@ -12,7 +13,8 @@ from tests.virtual import virtually
 from counterfoil.audit import audit
 from counterfoil.errors import RateLimited, SetupError, Unavailable
 from counterfoil.locations import open_store
-from counterfoil.model import Request, ScriptedModel
+from counterfoil.model import Answer, Request, ScriptedModel
+from counterfoil.store import Entry
 from counterfoil.store_memory import MemoryStore
 
 
@@ -222,6 +224,48 @@ def test_stopping_lets_calls_in_flight_end_and_gives_the_rest_back():
         assert (statuses(records), model.calls) == (["done", "pending"], 4)
         assert sum(record["status"] == "done" for record in records.values()) == 4
         assert (await audit("memory://stop")).breaches == []
+
+    virtually(law())
+
+
+@pytest.mark.parametrize(("moment", "calls"), [(0.8, 1), (10.0, 2)])
+def test_what_a_call_took_is_told_however_it_ends(moment: float, calls: int):
+    """Stopped before a bad answer was repaired, or cut off in the repair after its grace: report and record agree."""
+
+    async def law() -> None:
+        slow_to_repair = iter([1.0, 500.0])
+
+        class Misfit(ScriptedModel):
+            async def complete(self, request: Request) -> Answer:
+                self.calls += 1
+                await asyncio.sleep(next(slow_to_repair))
+                return Answer("no JSON", 10, 10, self.name)
+
+        out = out_store("told")
+        process = Process(out, await folder_of(1), Misfit(answer_for), grace=5.0)
+        await asyncio.sleep(moment)
+        assert process.run is not None
+        process.run.stop()
+        run = await process.task
+        (record,) = (await records_of(out)).values()
+        assert (run.tally.usage.calls, record["calls"], record["status"]) == (calls, calls, "pending")
+        assert (await audit("memory://told")).breaches == []
+
+    virtually(law())
+
+
+def test_a_plan_that_fails_for_whatever_reason_is_no_finished_run():
+    """A defect in our own code must not pass for an empty source."""
+
+    class Defective(MemoryStore):
+        async def list(self, prefix: str = "") -> AsyncIterator[Entry]:
+            for entry in [entry async for entry in super().list(prefix)]:
+                yield entry
+            raise RuntimeError("a defect")
+
+    async def law() -> None:
+        with pytest.raises(RuntimeError, match="a defect"):
+            await Process(out_store("unplanned"), Defective(), good()).task
 
     virtually(law())
 

@@ -116,7 +116,7 @@ class Run:
     async def _plan(self, known: Sequence[Entry] | None) -> None:
         try:
             await plan(self.tools.source, self.tools.manifest, self.tools.worker, known)
-        except* CounterfoilError as group:
+        except* Exception as group:  # a defect of ours too: what was not planned must not pass for finished
             self.stop(first_of(group))
         finally:
             self.tools.worker.news.set()
@@ -209,15 +209,17 @@ class Run:
                 await self._outcome(claim)
             except InputError as exc:
                 await settled(self._fail(claim, str(exc), usage_of_error(exc)))
-            except (_Stopped, CounterfoilError):
+            except (_Stopped, asyncio.CancelledError) as exc:
+                await settled(self.tools.worker.release([claim], {claim.document: usage_of_error(exc)}))
+                if not isinstance(exc, _Stopped):
+                    raise
+            except CounterfoilError:
                 raise
             except Exception as exc:  # a defect of ours must cost this document only, and must be seen
                 reason = f"internal error ({type(exc).__name__}: {exc}); please report it"
                 await settled(self._fail(claim, reason, usage_of_error(exc)))
         except ClaimLost:
             pass  # somebody else's document by now
-        except _Stopped as exc:
-            await settled(self.tools.worker.release([claim], {claim.document: usage_of_error(exc)}))
         except CounterfoilError as exc:
             self.stop(exc)
 
@@ -260,8 +262,11 @@ class Run:
             return await ask_model(
                 examined.reading, claim.document, self.tools.model, self.tools.pace, permit, today, self.clock
             )
-        except Unavailable as exc:
-            raise Unanswered(f"the model gave no answer: {exc}; `retry` it later", usage_of_error(exc)) from exc
+        except BaseException as exc:
+            self.tally.usage += usage_of_error(exc)  # however it ended, it may have to be paid
+            if isinstance(exc, Unavailable):
+                raise Unanswered(f"the model gave no answer: {exc}; `retry` it later", usage_of_error(exc)) from exc
+            raise
 
     async def _keep(self, claim: Claim, name: str, extraction: Extraction) -> None:
         """Stores a result, then records it: in that order, so that a finished record always has its result."""
@@ -274,7 +279,6 @@ class Run:
         await self._record(claim, facts_of(name, stored, adopted=True), unrecorded_usage(claim, stored))
 
     async def _fail(self, claim: Claim, reason: str, usage: Usage) -> None:
-        self.tally.usage += usage
         await self._record(claim, {"status": "failed", "reason": reason}, usage)
 
     async def _record(self, claim: Claim, facts: Mapping[str, Any], usage: Usage) -> None:
