@@ -10,6 +10,8 @@ from .document import Word
 Row = list[Word]
 _DESCENT = 0.22  # the share of a line's height that lies below the baseline, near enough for common fonts
 _MAX_COLUMNS = 300
+_WIDE_SPACE = 1.3  # letters
+_WIDEST_SPACE = 0.85  # line heights
 
 
 def baseline(word: Word) -> float:
@@ -34,15 +36,24 @@ def rows_of(words: Iterable[Word]) -> list[Row]:
 
 
 def cells_of(row: Sequence[Word], gap: float = 0.6) -> list[Word]:
-    """Joins words of a row that only a space parts; `gap` is the least gap between cells in line heights."""
+    """Joins words of a row that only a space parts; `gap` is the least gap between cells in line heights.
+
+    Where letters are wide, as in typewriter faces, so is a space: then a gap must also be wider than a letter.
+    """
     cells: list[Word] = []
     for word in row:
         last = cells[-1] if cells else None
-        if last is not None and word.x0 - last.x1 < gap * max(last.y1 - last.y0, word.y1 - word.y0):
+        if last is not None and word.x0 - last.x1 < _least_gap(last, word, gap):
             cells[-1] = join(last, word)
         else:
             cells.append(word)
     return cells
+
+
+def _least_gap(left: Word, right: Word, gap: float) -> float:
+    height = max(left.y1 - left.y0, right.y1 - right.y0)
+    letter = (left.x1 - left.x0 + right.x1 - right.x0) / max(1, len(left.text) + len(right.text))
+    return max(gap * height, min(_WIDE_SPACE * letter, _WIDEST_SPACE * height))
 
 
 def join(left: Word, right: Word, glue: str = " ") -> Word:
