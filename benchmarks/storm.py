@@ -241,6 +241,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--documents", type=int, default=usual.documents, help="(default 200)")
     parser.add_argument("--workers", type=int, default=usual.workers, help="processes at once (default 4)")
     parser.add_argument("--lease", type=float, default=usual.lease, help="of the runs, in seconds (default 3)")
+    parser.add_argument("--latency", type=float, default=usual.latency, help="of the model, in seconds (default 2)")
     parser.add_argument("--cuts", type=float, default=usual.cuts, help="share of the S3 requests cut (default 0.1)")
     parser.add_argument("--on", choices=["folder", "S3"], action="append", help="this kind of OUT only")
     parser.add_argument("--hosts", type=int, default=0, help="spread the processes over so many hosts; S3 only")

@@ -13,7 +13,7 @@ import socket
 import struct
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import unquote
 
@@ -36,14 +36,16 @@ _HANG = 5.0
 class Proxy:
     """Counts what it did in `fates`, and remembers when each new object below `results/` was first there (`stored`)."""
 
-    def __init__(self, upstream: str, rate: float, chance: random.Random) -> None:
+    def __init__(
+        self, upstream: str, rate: float, chance: random.Random, possible: Sequence[str] = tuple(FATES)
+    ) -> None:
         host, _, port = upstream.removeprefix("http://").partition(":")
         self._upstream = (host, int(port))
         self.rate = rate
         self.fates: Counter[str] = Counter()
         self.requests = 0
         self.stored: dict[str, float] = {}
-        self._chance = chance
+        self._chance, self._possible = chance, possible
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -76,7 +78,7 @@ class Proxy:
     def _fate(self) -> str:
         if self._chance.random() >= self.rate:
             return "passed"
-        return self._chance.choices(list(FATES), [_RARELY.get(fate, 5) for fate in FATES])[0]
+        return self._chance.choices(self._possible, [_RARELY.get(fate, 5) for fate in self._possible])[0]
 
     async def _meet(self, fate: str, request: bytes, writer: asyncio.StreamWriter) -> bool:
         """Lets one request meet its fate; says whether the connection lives on."""
