@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test lint bench storm lock clean
 
 demo: $(VENV)/.installed
 	@rm -rf out/demo
@@ -23,6 +23,11 @@ test: $(VENV)/.developed
 
 bench: $(VENV)/.developed
 	@$(BIN)/python -m benchmarks
+
+# A minute of kills over a folder, one over S3, one over three hosts; SEED=n deals the same blows again.
+storm: $(VENV)/.developed
+	@$(BIN)/python -m benchmarks.storm $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m benchmarks.storm $(if $(SEED),--seed $(SEED)) --hosts 3
 
 # One resolution for both: what users install is what was tested.
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate
