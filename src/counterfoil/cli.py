@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import errno
 import os
+import re
 import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
@@ -22,11 +25,33 @@ if TYPE_CHECKING:
     from .command_run import Report
 
 T = TypeVar("T")
-OUT = click.argument("out", metavar="OUT")
+
+
+def _location(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Refuses what would be taken for a folder by mistake: an empty variable, a URL with a slash too few."""
+    if not value.strip():
+        raise click.BadParameter("it is empty; name a folder or a URL (. is this folder)")
+    scheme = re.match(r"(s3|gs|gcs|az|azure|file):(?!//)", value, re.IGNORECASE)
+    if scheme:
+        raise click.BadParameter(f"{value}: write {scheme[1]}://... for a URL, ./{value} for a folder of this name")
+    return value
+
+
+OUT = click.argument("out", metavar="OUT", callback=_location)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Group(click.Group):
+    """Takes a reader that has seen enough for no error; click would exit with 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise SystemExit(0) from None
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="counterfoil")
 def cli() -> None:
     """Turn a folder or a bucket of invoices into checked data.
@@ -37,8 +62,8 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("source", metavar="SOURCE")
-@click.option("--out", required=True, metavar="OUT", help="Where the manifest and the results go.")
+@click.argument("source", metavar="SOURCE", callback=_location)
+@click.option("--out", required=True, metavar="OUT", callback=_location, help="Where the manifest and the results go.")
 @click.option("--model", metavar="PROVIDER:NAME", help="Model to ask, e.g. openai:gpt-4.1-mini. Without it: no calls.")
 @click.option(
     "--reader",
@@ -48,7 +73,12 @@ def cli() -> None:
     help="auto: e-invoice XML where there is some, else the model if one is given, else the offline rules.",
 )
 @click.option(
-    "--concurrency", type=click.IntRange(1, 100_000), default=128, show_default=True, help="Most model calls at once."
+    "--concurrency",
+    type=click.IntRange(1, 100_000),
+    default=128,
+    show_default=True,
+    metavar="N",
+    help="Most model calls at once.",
 )
 @click.option("--include", multiple=True, metavar="GLOB", help="Only files whose path or name matches; repeatable.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Take the first N documents of SOURCE only.")
@@ -130,7 +160,7 @@ def list_documents(out: str, statuses: Sequence[str], as_json: bool) -> None:
         print_records(rows)
 
 
-@cli.command()
+@cli.command(short_help="Record, invoice and findings of one document.")
 @OUT
 @click.argument("document")
 @AS_JSON
@@ -158,7 +188,7 @@ def export(out: str, form: str, output: str | None) -> None:
         click.echo(f"{count} documents written to {where}", err=True)
 
 
-@cli.command()
+@cli.command(short_help="Send documents back to pending, to be read again.")
 @OUT
 @click.option("--status", "statuses", multiple=True, type=click.Choice(["failed", "review"]))
 @click.argument("documents", metavar="[DOCUMENT]...", nargs=-1)
@@ -170,8 +200,11 @@ def retry(out: str, statuses: Sequence[Literal["failed", "review"]], documents: 
     from .command_retry import send_back
 
     count = _run(send_back(out, statuses, documents))
-    noun = "document goes" if count == 1 else "documents go"
-    click.echo(f"{count} {noun} back to pending; the next run reads them")
+    if count:
+        click.echo(f"{count} {'document' if count == 1 else 'documents'} back to pending, for the next run to read")
+    else:
+        states = [{"failed": "failed", "review": "in review"}[status] for status in statuses or ("failed",)]
+        click.echo(f"0 documents back to pending: none is {' or '.join(states)}")
 
 
 @cli.command()
@@ -198,20 +231,39 @@ def main() -> None:
     """The console script: runs the command, and turns every error into one sentence and an exit code."""
     leave = _Leave()
     atexit.register(leave)  # the first to be registered is the last to run
+    _mend_streams()
     try:
-        leave.code = _invoke()
+        code = _invoke()
+        with suppress(BrokenPipeError):
+            sys.stdout.flush()
+        leave.code = code
     except KeyboardInterrupt:
         leave.code = 130
     except CounterfoilError as exc:
         _complain(str(exc))
-    except Exception as exc:  # a defect of ours: nothing is lost by it, and nobody should meet a traceback
+    except Exception as exc:
         if os.environ.get("COUNTERFOIL_DEBUG"):
             raise
-        _complain(
-            f"internal error ({type(exc).__name__}: {exc}); nothing that was recorded is lost. "
-            "Please report it, with what COUNTERFOIL_DEBUG=1 prints"
-        )
+        _complain(_unexpected(exc))
     sys.exit(leave.code)
+
+
+def _unexpected(exc: Exception) -> str:
+    """What stdout could not take, else a defect of ours: nothing is lost by it, and nobody should meet a traceback."""
+    if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF):
+        return f"can't write to stdout: {exc.strerror}; nothing that was recorded is lost"
+    return (
+        f"internal error ({type(exc).__name__}: {exc}); nothing that was recorded is lost. "
+        "Please report it, with what COUNTERFOIL_DEBUG=1 prints"
+    )
+
+
+def _mend_streams() -> None:
+    """A stream that was closed takes and forgets; a character that an encoding lacks is written as an escape."""
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _complain(sentence: str) -> None:
@@ -228,7 +280,7 @@ class _Leave:
 
     def __call__(self) -> None:
         for stream in (sys.stdout, sys.stderr):
-            with suppress(BrokenPipeError, ValueError):
+            with suppress(OSError, ValueError):
                 stream.flush()
         os._exit(self.code)
 
@@ -243,8 +295,6 @@ def _invoke() -> int:
     except click.ClickException as exc:
         exc.show()
         return exc.exit_code
-    except BrokenPipeError:
-        return 0  # whoever read our output has seen enough
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else 1
     return outcome if isinstance(outcome, int) else 0

@@ -36,6 +36,9 @@ async def export_to(out: str, form: str, output: str | None) -> tuple[int, str |
 
 
 def _into_file(rows: _Rows, form: str, path: Path) -> int:
+    path = path.resolve()  # a link stays, what it points to is replaced
+    if path.exists() and not path.is_file():
+        raise SetupError(f"can't write {path}: it is no regular file; without --output, jsonl and csv go to stdout")
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:40]}-", dir=path.absolute().parent)
     except OSError as exc:
