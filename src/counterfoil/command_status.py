@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .commit import Records
-from .display import cost, duration
+from .display import cost, counted, duration
 from .document import Usage
 from .errors import ManifestCorrupt
 from .jsonfile import Json, decode
@@ -21,6 +21,7 @@ from .store import retried
 from .transitions import FINISHED, money, usage_of
 from .views import print_json
 
+_STATUSES = ("done", "review", "failed", "pending", "running")
 _WATCH_EVERY = 2.0
 _PACE_OVER = timedelta(minutes=5)
 
@@ -79,7 +80,7 @@ def _summary(shards: Iterable[Shard], workers: int, now: datetime) -> dict[str, 
     left = statuses["pending"] + statuses["running"]
     return {
         "documents": statuses.total(),
-        **{status: statuses[status] for status in ("done", "review", "failed", "pending", "running")},
+        **{status: statuses[status] for status in _STATUSES},
         "calls": usage.calls,
         "adopted": total.adopted,
         "input_tokens": usage.input_tokens,
@@ -120,16 +121,23 @@ def _print(summary: dict[str, Any], *, as_json: bool, in_place: bool) -> None:
         print_json(summary)
         return
     usage = usage_of(summary)
-    left = summary["seconds_left"]
     lines = [
-        f"documents {summary['documents']}",
-        *(f"  {status:<8}{summary[status]}" for status in ("done", "review", "failed", "pending", "running")),
-        f"model calls {usage.calls}, {usage.input_tokens + usage.output_tokens:,} tokens, {cost(usage)}; "
-        f"{summary['adopted']} results adopted",
-        f"workers alive {summary['workers_alive']}, {summary['documents_per_s']} documents/s, "
-        + ("nothing left to do" if left == 0 else "time left unknown" if left is None else f"{duration(left)} left"),
+        *(f"{name:<9}{summary[name]:>9,}" for name in ("documents", *_STATUSES)),
+        f"{counted(usage.calls, 'model call')}, {usage.input_tokens + usage.output_tokens:,} tokens, {cost(usage)}; "
+        f"{counted(summary['adopted'], 'result')} adopted",
+        _outlook(summary),
     ]
     if in_place:
         sys.stdout.write("\x1b[H\x1b[J")
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+def _outlook(summary: dict[str, Any]) -> str:
+    left = summary["seconds_left"]
+    if left == 0:
+        return "nothing left to do"
+    if not summary["workers_alive"]:
+        return "no worker is alive: run it again to go on"
+    time_left = "time left unknown" if left is None else f"{duration(left)} left"
+    return f"{counted(summary['workers_alive'], 'worker')} alive, {summary['documents_per_s']} documents/s, {time_left}"
