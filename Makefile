@@ -9,9 +9,9 @@ demo: $(VENV)/.installed
 	@rm -rf out/demo
 	@$(BIN)/counterfoil run samples --out out/demo
 	@echo "Try next:"
-	@echo "  $(BIN)/counterfoil show out/demo contoso-letter.plain.pdf     what was read, and why it is in review"
+	@echo "  $(BIN)/counterfoil show out/demo contoso-letter.plain.pdf     what was read, and what the checks found"
 	@echo "  $(BIN)/counterfoil export out/demo --format csv               all of it as one table"
-	@echo "  less out/demo/manifest/0000.json                              the manifest itself"
+	@echo "  less out/demo/manifest/0000.json                                 the manifest itself"
 	@echo "  $(BIN)/counterfoil run YOUR_FOLDER --out out/mine             your own invoices, offline"
 	@echo "  OPENAI_API_KEY=... $(BIN)/counterfoil run YOUR_FOLDER --out s3://BUCKET/run --model openai:gpt-4.1-mini"
 
