@@ -52,6 +52,23 @@ def test_net_plus_tax_makes_the_gross_total() -> None:
     assert (invoice.net_total, invoice.tax_total, invoice.gross_total) == (Decimal(250), Decimal(50), Decimal(300))
 
 
+@pytest.mark.parametrize(
+    ("title", "number"),
+    [
+        ("Mietrechnung Nr. 93141/00/N vom 05.03.2024", "93141/00/N"),
+        ("Handelsrechnung (380) Nr. 471102 vom 05.03.2024", "471102"),
+        ("Facture n° FA-12 du 5 mars 2024", "FA-12"),
+        ("Fattura n. 88 del 5 marzo 2024", "88"),
+    ],
+)
+def test_a_title_with_a_number_and_a_day_names_the_invoice(title: str, number: str) -> None:
+    """Whatever kind of invoice it is; one that another document's number is quoted in does not."""
+    invoice = read(
+        [*head(title, "Rechnung zur Bestellung Nr. 2018-1 vom 01.03.2024"), *totals(("Total", "300,00 EUR"))]
+    )
+    assert (invoice.invoice_number, invoice.issue_date) == (number, date(2024, 3, 5))
+
+
 def test_a_missing_total_is_null_rather_than_a_guess() -> None:
     """The sum of the lines is no total that the page states."""
     invoice = read([*head(), *items(*ITEMS)])

@@ -33,6 +33,11 @@ _NUMBER = re.compile(r"[#№]?\s*([A-Za-z0-9](?:[\w./\-]*\w)?)")
 _SERIES = re.compile(r"([A-Z]{1,5})\s+(\d[\w./\-]*\w)")
 _BARE = re.compile(r"(?:#|no|nr|number|nummer|numero|num|n°)[\s.:]*$")
 _LOOSE = re.compile(r"(?:#|№|n[°ºo]\.?|nr\.?|num\.?|no\.?)\s*[:.]?\s*(?=[a-z0-9])")
+_NUMBERED_TITLE = re.compile(
+    r"(?:\w*(?:rechnung|gutschrift|korrektur)|(?:\w+ )?(?:invoice|facture|factuur|fattura|factura|avoir))[\s(),\d:]*"
+    r"(?:\b(?:nr|no|num|number|nummer|numero)\b\.?|#|№|n[°º])[\s:]*"
+)
+_OF_DAY = re.compile(r"\s+(?:vom|dated|of|from|du|van|del|de)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +125,28 @@ def _shortest_valid(text: str) -> str | None:
 
 
 def invoice_number(sheet: Sheet) -> str | None:
-    """The document's own number: by its label, else by the title that it stands with."""
-    for spot in spots(sheet, NUMBER):
+    """The document's own number: by a label that begins its cell, else by the title that it stands with, else by a
+    label within a sentence."""
+    readings = (_by_label(sheet, at_start=True), _numbered_and_dated(sheet), _by_title(sheet), _by_label(sheet))
+    return next((number for reading in readings for number in reading), None)
+
+
+def _by_label(sheet: Sheet, *, at_start: bool = False) -> Iterator[str]:
+    for spot in spots(sheet, NUMBER, at_start=at_start):
         for text in near(sheet, spot, (NUMBER,)):
-            number = as_number(text)
+            number = as_number(text.lstrip(" .:"))
             if number:
-                return number
-    return next(_by_title(sheet), None)
+                yield number
+
+
+def _numbered_and_dated(sheet: Sheet) -> Iterator[str]:
+    """As "Mietrechnung Nr. 4711 vom 5.3.2018" or "Facture (380) n° 12 du 5 mars 2018", whatever kind it is."""
+    for line in sheet.lines:
+        for cell, folded in zip(line.cells, line.folded, strict=True):
+            title = _NUMBERED_TITLE.match(folded)
+            number = as_number(cell.text[title.end() :]) if title and line.page == 1 else None
+            if title and number and _OF_DAY.match(folded[title.end() :][len(number) :]):
+                yield number
 
 
 def _by_title(sheet: Sheet) -> Iterator[str]:
