@@ -98,3 +98,12 @@ def test_what_is_withheld_or_deducted_for_early_payment_is_no_prepayment() -> No
                        Netto a pagare                 1.020,00
     """)
     assert (invoice.gross_total, invoice.prepaid, invoice.amount_due) == (Decimal(1220), None, Decimal(1020))
+
+
+def test_the_whole_total_is_due_unless_the_page_speaks_of_payments_or_balances() -> None:
+    """EN 16931 makes it so where nothing was paid; where something was, only a label can say what is left."""
+    total = [figure("net", "100"), figure("tax", "19"), figure("gross", "119")]
+    assert resolve(total, [], None).due == Decimal("119")
+    for kind in ("prepaid", "previous", "rounding"):
+        assert resolve([*total, figure(kind, "10")], [], None).due is None
+    assert resolve([*total, figure("due", "69")], [], None).due == Decimal("69")

@@ -165,9 +165,13 @@ def _explains(figure: Figure, gross: Decimal) -> bool:
 
 
 def _due(figures: Sequence[Figure], totals: Totals) -> Decimal | None:
+    """What is labelled so; where the page speaks of no payment, balance or rounding, the whole total (EN 16931 BT-115)."""
     values = _values(figures, ("due",))
-    if len(values) < 2:
-        return values[0] if values else None
+    if not values:
+        settled = any(figure.kind in ("previous", "prepaid", "rounding") for figure in figures)
+        return None if settled else totals.gross
+    if len(values) == 1:
+        return values[0]
     if totals.gross is not None and totals.prepaid is not None:
         left = totals.gross - totals.prepaid
         return left if left in values else None
