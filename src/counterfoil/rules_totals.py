@@ -165,7 +165,7 @@ def _explains(figure: Figure, gross: Decimal) -> bool:
 
 
 def _due(figures: Sequence[Figure], totals: Totals) -> Decimal | None:
-    """What is labelled so; where the page speaks of no payment, balance or rounding, the whole total (EN 16931 BT-115)."""
+    """What is labelled so; where the page speaks of no payment, balance or rounding, the whole total (BT-115)."""
     values = _values(figures, ("due",))
     if not values:
         settled = any(figure.kind in ("previous", "prepaid", "rounding") for figure in figures)
