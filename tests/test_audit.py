@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from tests.batch import Process, answer_for, invoice_pdf
-from tests.virtual import virtually
+from tests.virtual import virtual_clock, virtually
 
 from counterfoil.audit import Breach, audit
+from counterfoil.errors import Unavailable
 from counterfoil.jsonfile import Json, decode, encode
 from counterfoil.locations import open_store
 from counterfoil.model import ScriptedModel
+from counterfoil.store import Entry
 from counterfoil.store_memory import MemoryStore
 
 SHARD = "manifest/0000.json"
@@ -31,6 +33,34 @@ async def finished() -> MemoryStore:
     await source.put("c.pdf", b"")
     await Process(store, source, ScriptedModel(answer_for)).task
     return store
+
+
+class Stumbling(MemoryStore):
+    """Every listing breaks off after its first entry, the first time it is asked for."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store.url)
+        self.__dict__.update(store.__dict__)
+        self._listed: set[str] = set()
+
+    async def list(self, prefix: str = "") -> AsyncIterator[Entry]:
+        async for entry in super().list(prefix):
+            yield entry
+            if prefix not in self._listed:
+                self._listed.add(prefix)
+                raise Unavailable("reset in the middle of the reply")
+
+
+def test_a_listing_that_breaks_off_is_begun_again_and_nothing_counts_twice():
+    """An audit of a large OUT is long; one lost reply is no reason to end it."""
+
+    async def story() -> None:
+        store = await finished()
+        await store.put("results/00/left.json", b"{}")
+        report = await audit(Stumbling(store), virtual_clock())
+        assert (report.documents, report.results, report.unreferenced, report.breaches) == (3, 2, 1, [])
+
+    virtually(story())
 
 
 def breaches_after(damage: Callable[[Json], None]) -> list[Breach]:

@@ -18,7 +18,7 @@ from .commit import Record, State
 from .errors import ManifestCorrupt
 from .manifest import Manifest, shard_key, shard_of
 from .results import content_of, digest, result_key
-from .store import retried
+from .store import Store, retried
 
 _FINISHES = {"done", "review", "failed"}
 _READ_AT_ONCE = 32
@@ -55,7 +55,7 @@ class Audit:
         }
 
 
-async def audit(out: str, clock: Clock | None = None) -> Audit:
+async def audit(out: str | Store, clock: Clock | None = None) -> Audit:
     """Audits the OUT at a location; raises `SetupError` if there is none, and reports everything else."""
     manifest = await Manifest.read(out, clock=clock)
     report = Audit()
@@ -70,8 +70,11 @@ async def audit(out: str, clock: Clock | None = None) -> Audit:
         report.shards += 1
         report.breaches += _shard_breaches(shard, state, manifest.shards)
         await _audit_records(manifest, state, report, referenced)
-    async for entry in manifest.store.list("results"):
-        report.unreferenced += entry.key not in referenced
+
+    async def unreferenced() -> int:
+        return len([entry async for entry in manifest.store.list("results") if entry.key not in referenced])
+
+    report.unreferenced = await retried(manifest.clock, unreferenced)
     return report
 
 

@@ -94,9 +94,12 @@ def _summary(shards: Iterable[Shard], workers: int, now: datetime) -> dict[str, 
 
 async def _alive(manifest: Manifest, now: datetime) -> int:
     """Workers whose process is there, or, on other machines, whose heartbeat is recent by the clock on the wall."""
+
+    async def listing() -> list[str]:
+        return [entry.key async for entry in manifest.store.list(FOLDER)]
+
     alive = 0
-    async for entry in manifest.store.list(FOLDER):
-        key = entry.key
+    for key in await retried(manifest.clock, listing):
         found = await retried(manifest.clock, lambda key=key: manifest.store.get(key))
         try:
             beat = decode(found.body, key) if found else None
