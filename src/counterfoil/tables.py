@@ -38,10 +38,12 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Non
     widths = fitted(columns, natural, console.width if console.is_terminal else None)
     for number, row in enumerate(table):
         for line in _lines(columns, row, widths, console):
-            if not console.is_terminal:
-                sys.stdout.write(line.plain + "\n")
-                continue
-            console.print(line, style="" if number else "bold", soft_wrap=True, highlight=False)
+            if console.is_terminal:
+                text = Text.assemble(*line)
+                text.rstrip()
+                console.print(text, style="" if number else "bold", soft_wrap=True, highlight=False)
+            else:
+                sys.stdout.write("".join(part for part, _ in line).rstrip() + "\n")
 
 
 def fitted(columns: Sequence[Column], natural: Sequence[int], width: int | None) -> dict[int, int]:
@@ -70,17 +72,14 @@ def _total(widths: Mapping[int, int]) -> int:
 
 def _lines(
     columns: Sequence[Column], row: Sequence[str], widths: Mapping[int, int], console: Console
-) -> Iterator[Text]:
-    """The lines that one row takes, without blanks at their end."""
+) -> Iterator[list[tuple[str, str]]]:
+    """The lines that one row takes, as texts with their styles."""
     wrapped = [_wrapped(row[number], width, console) for number, width in widths.items()]
     for parts in zip_longest(*wrapped, fillvalue=""):
-        line = Text()
+        line: list[tuple[str, str]] = []
         for text, (number, width) in zip(parts, widths.items(), strict=True):
-            room = " " * (width - cell_len(text))
-            line.append(room if columns[number].right else "")
-            line.append(text, columns[number].styles.get(text))
-            line.append((room if not columns[number].right else "") + _GAP)
-        line.rstrip()
+            cell, room = (text, columns[number].styles.get(text, "")), (" " * (width - cell_len(text)), "")
+            line += [room, cell, (_GAP, "")] if columns[number].right else [cell, room, (_GAP, "")]
         yield line
 
 

@@ -94,6 +94,8 @@ def print_run(summary: Mapping[str, Any], out: str) -> None:
         f"{counted(summary['adopted'], 'result')} adopted, {counted(summary['commits'], 'manifest write')}, "
         f"{counted(summary['conflicts'], 'conflict')}, {duration(summary['wall_s'])}",
     ]
+    if summary["pending"]:
+        lines.append("not finished: the same `run` again goes on with what is left")
     if summary["review"]:
         lines.append(f"in review: look at one with `counterfoil show {out} DOCUMENT`")
     if summary["failed"]:
