@@ -6,12 +6,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from tests.batch import invoice_pdf
 
 from counterfoil.document import Limits, ReaderName
 from counterfoil.errors import InputError
 from counterfoil.extract import examine
 from pdfmaker import make_pdf
-from tests.batch import invoice_pdf
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 HYBRID = (SAMPLES / "mustang-505.hybrid.pdf").read_bytes()
