@@ -81,6 +81,13 @@ def test_an_empty_variable_or_a_slash_too_few_names_no_folder(arguments: list[st
     assert said in run.stderr
 
 
+def test_a_model_that_would_not_be_asked_is_refused(out: Path):
+    """Who names one expects its answers."""
+    run = counterfoil("run", out.parent / "in", "--out", out, "--reader", "rules", "--model", "openai:gpt-4.1-mini")
+    assert run.returncode == 2
+    assert "--reader rules asks no model" in run.stderr
+
+
 def test_export_replaces_files_only(out: Path, tmp_path: Path):
     """A device, a pipe or a folder stays what it is, and a link keeps pointing where it did."""
     os.mkfifo(tmp_path / "pipe")

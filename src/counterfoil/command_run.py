@@ -64,6 +64,8 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
     """Runs a batch to its end, or until a signal stops it. Raises `CounterfoilError`s about the run as a whole."""
     if options.reader == "model" and not options.model:
         raise SetupError("--reader model needs --model PROVIDER:NAME")
+    if options.model and options.reader in ("xml", "rules"):
+        raise SetupError(f"--reader {options.reader} asks no model; leave out --model, or use --reader auto or model")
     started, clock, limits = time.monotonic(), Clock(), Limits()
     async with AsyncExitStack() as stack:
         signals = stack.enter_context(Signals())
