@@ -200,9 +200,10 @@ class Worker:
 
     async def _check_claims(self) -> None:
         """Drops every claim that somebody took over while this process was away."""
-        shards = [shard for shard, held in self._held.items() if held]
-        async for shard, state in self._manifest.states(shards):
-            for claim in list(self._held[shard].values()):
+        # Those of before the read: one made meanwhile is not in what was read, and would be dropped although it is ours.
+        held = {shard: list(claims.values()) for shard, claims in self._held.items() if claims}
+        async for shard, state in self._manifest.states(list(held)):
+            for claim in held[shard]:
                 if not transitions.holds(state.records, claim.document, self._me, claim.attempt):
                     self._drop(claim)
 
