@@ -200,7 +200,7 @@ class Worker:
 
     async def _check_claims(self) -> None:
         """Drops every claim that somebody took over while this process was away."""
-        # Those of before the read: one made meanwhile is not in what was read, and would be dropped although it is ours.
+        # Those of before the read: one made meanwhile is not in what was read, and would be dropped although ours.
         held = {shard: list(claims.values()) for shard, claims in self._held.items() if claims}
         async for shard, state in self._manifest.states(list(held)):
             for claim in held[shard]:
