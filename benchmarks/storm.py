@@ -31,13 +31,12 @@ from . import storm_hosts
 from .documents import name, write_invoices
 from .machine import Server, environment, s3_server
 from .storm_count import Count, count
-from .storm_crew import Crew, Member
+from .storm_crew import COUNTERFOIL, END_WITH_US, Crew, Member
 from .storm_hosts import Host, Network
 from .storm_model import StormModel
 from .storm_proxy import Proxy
 from .storm_table import Outcome, failed, table
 
-_COUNTERFOIL = str(Path(sys.executable).with_name("counterfoil"))
 _BLOWS = {"kill": 4, "stop": 3, "interrupt": 2, "interrupt twice": 2, "retry": 2, "verify": 1}
 _COMMAND_SECONDS = 120.0
 _CLEAN_RUNS = 4
@@ -133,7 +132,10 @@ class Storm:
     async def command(self, *arguments: str) -> tuple[int, str]:
         """A `counterfoil` command, left alone; its exit code and its output."""
         process = await asyncio.create_subprocess_exec(
-            _COUNTERFOIL, *arguments, env=self.environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            *(*END_WITH_US, COUNTERFOIL, *arguments),
+            env=self.environ,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
         try:
             async with asyncio.timeout(_COMMAND_SECONDS):

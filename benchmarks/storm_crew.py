@@ -20,8 +20,9 @@ from pathlib import Path
 
 from .storm_hosts import Host
 
-_COUNTERFOIL = str(Path(sys.executable).with_name("counterfoil"))
-_END_WITH_US = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
+COUNTERFOIL = str(Path(sys.executable).with_name("counterfoil"))
+# Before a command: the kernel kills it when we are gone, however that came about.
+END_WITH_US = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 # All done, some documents failed, interrupted, and interrupted while Python itself was still starting.
 _EXPECTED = {0, 1, 130, -signal.SIGINT}
 
@@ -90,11 +91,11 @@ class Crew:
     def start(self, host: Host | None = None) -> Member:
         self.made["started"] += 1
         name = f"worker-{self.made['started']}"
-        command = [_COUNTERFOIL, *self._command]
+        command = [COUNTERFOIL, *self._command]
         errors = self._folder / f"{name}.err"
         with errors.open("wb") as stderr:
             process = subprocess.Popen(
-                [*_END_WITH_US, *(host.command(name, *command) if host else command)],
+                [*END_WITH_US, *(host.command(name, *command) if host else command)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
