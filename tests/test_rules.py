@@ -325,3 +325,15 @@ def test_a_row_that_is_included_in_another_is_no_line_of_its_own() -> None:
     assert [item.description for item in read([*head(), *items(*rows)]).line_items] == ["Frame", "Bell"]
     rows[-1] = ("", "", "Subtotal", "254.24")
     assert len(read([*head(), *items(*rows)]).line_items) == 3
+
+
+def test_a_row_of_a_form_below_a_label_is_no_name() -> None:
+    """Where colons stand in a column of their own, as in letters written in a typewriter face."""
+    invoice = read(
+        [
+            (50, 50, 10, "Verkäufer:"),
+            *table(64, (50, 130), [("Nummer", ": 549910"), ("Lieferant GmbH", ""), ("Hafenstraße 20", "")], 10),
+            (50, 200, 10, "Rechnung Nr. 17 vom 05.03.2024"),
+        ]
+    )
+    assert invoice.seller_name == "Lieferant GmbH"

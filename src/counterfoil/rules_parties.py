@@ -133,7 +133,11 @@ def _named(sheet: Sheet, spot: Spot) -> Iterator[str]:
     if rest and not _is_label(rest):
         yield rest
         return
-    under = [cell for _, cell in below(sheet, spot.box, spot.line, reach=3.0) if abs(cell.x0 - spot.box.x0) < 40]
+    under = [
+        cell
+        for line, cell in below(sheet, spot.box, spot.line, reach=3.0)
+        if abs(cell.x0 - spot.box.x0) < 40 and not _names_a_value(line, cell)
+    ]
     under = under[: next((n for n, cell in enumerate(under) if _is_label(cell.text)), len(under))]
     firm = next((cell for cell in under[:3] if LEGAL_FORM.search(cell.text)), None)
     right = next(iter(spot.line.cells[spot.cell + 1 :]), None)
@@ -144,6 +148,12 @@ def _named(sheet: Sheet, spot: Spot) -> Iterator[str]:
     yield from (cell.text for cell in under)
     if right is not None and not _is_label(right.text):
         yield right.text
+
+
+def _names_a_value(line: Line, cell: Word) -> bool:
+    """Whether a cell is the label in a form whose colons stand in a column of their own: "Number    : 17"."""
+    after = line.cells.index(cell) + 1
+    return after < len(line.cells) and line.cells[after].text.startswith(":")
 
 
 def _name_row(sheet: Sheet, spot: Spot) -> Iterator[str]:
