@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from .cli_lab import lab
 from .errors import CounterfoilError
 
 if TYPE_CHECKING:
@@ -221,6 +222,9 @@ def verify(out: str, as_json: bool) -> None:
     else:
         print_audit(report)
     raise SystemExit(1 if report.breaches else 0)
+
+
+cli.add_command(lab)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
