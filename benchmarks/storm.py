@@ -31,7 +31,7 @@ from . import storm_hosts
 from .documents import name, write_invoices
 from .machine import Server, environment, s3_server
 from .storm_count import Count, count
-from .storm_crew import COUNTERFOIL, END_WITH_US, Crew, Member
+from .storm_crew import COUNTERFOIL, END_WITH_US, Crew
 from .storm_hosts import Host, Network
 from .storm_model import StormModel
 from .storm_proxy import Proxy
@@ -113,13 +113,10 @@ class Storm:
         elif blow == "stop":
             self.crew.stop(member, self.setting.lease * self.chance.uniform(1.1, 2.0))
         else:
-            await self._interrupt(member, twice=blow == "interrupt twice")
-
-    async def _interrupt(self, member: Member, *, twice: bool) -> None:
-        self.crew.interrupt(member)
-        if twice:
-            await asyncio.sleep(self.chance.uniform(0.05, 0.5))
-            self.crew.interrupt_again(member)
+            self.crew.interrupt(member)
+            if blow == "interrupt twice":
+                await asyncio.sleep(self.chance.uniform(0.05, 0.5))
+                self.crew.interrupt(member)
 
     async def _cut_hosts_off(self, network: Network) -> None:
         """Twice, one host for longer than a lease."""

@@ -152,17 +152,13 @@ class Crew:
         member.blows[-1].ended = time.time()
 
     def interrupt(self, member: Member) -> None:
-        """Once: calls in flight may end, so nothing is excused by it."""
-        self.made["SIGINT"] += 1
+        """Told once, a run lets its calls in flight end, so nothing is excused by it; told again, it drops all."""
+        blow = self._hit(member, "SIGINT again") if member.told else None
+        self.made["SIGINT"] += blow is None
         member.told += 1
         member.signal(signal.SIGINT)
-
-    def interrupt_again(self, member: Member) -> None:
-        """The second time the run drops everything."""
-        blow = self._hit(member, "SIGINT again")
-        member.told += 1
-        member.signal(signal.SIGINT)
-        blow.ended = time.time()
+        if blow:
+            blow.ended = time.time()
 
     def cut_off(self, host: Host) -> list[Blow]:
         """No packet comes to or from a host any more; all who work there are hit by that."""
