@@ -89,7 +89,7 @@ def test_what_is_asked_here_can_be_found():
     assert {"commit", "store", "cli", "errors"} <= set(MODULES)
     assert "store_cloud" in imports("locations", run_at_import=False)
     assert "store_cloud" not in imports("locations", run_at_import=True)
-    assert {"transitions", "manifest"} <= imports("source", run_at_import=True)
+    assert {"worker", "manifest"} <= imports("source", run_at_import=True)
     assert "click" in foreign("cli")
 
 
