@@ -174,6 +174,46 @@ def test_a_living_worker_keeps_its_claims_however_long_it_takes():
     virtually(law())
 
 
+class Hanging(FaultyStore):
+    """Of the plain writes and the listings of one folder, every other one hangs for `seconds`."""
+
+    def __init__(self, store: MemoryStore, folder: str, seconds: float) -> None:
+        super().__init__(store)
+        self._folder, self._seconds, self._asked = folder, seconds, 0
+
+    async def _hang(self, key: str) -> None:
+        if key.startswith(self._folder):
+            self._asked += 1
+            await asyncio.sleep(self._seconds * (self._asked % 2))
+
+    async def put(self, key: str, body: bytes) -> None:
+        await self._hang(key)
+        await super().put(key, body)
+
+    async def list(self, prefix: str = "") -> AsyncGenerator[Any]:
+        await self._hang(prefix)
+        async for entry in super().list(prefix):
+            yield entry
+
+
+def test_a_request_that_hangs_makes_no_living_worker_seem_dead():
+    """A lost reply may keep a client waiting for longer than a lease: it asks again in time for its next heartbeat."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        hanging = Hanging(store, "workers", 2 * LEASE)
+        await planned(store, 1)
+        async with at(store, "other") as (_, other), at(hanging, "busy") as (_, busy):
+            (claim,) = await busy.claim(1)
+            for _ in range(60):
+                await asyncio.sleep(LEASE / 10)
+                await other.survey()
+                assert await other.claim(1) == []
+            await busy.finish(claim, DONE, Usage())
+
+    virtually(law())
+
+
 def test_a_superseded_worker_finishes_nothing():
     """I3: the zombie wakes after the takeover; its finish is refused, the new holder's counts."""
 

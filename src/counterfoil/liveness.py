@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 
 from .clock import Clock
-from .errors import ManifestCorrupt
+from .errors import ManifestCorrupt, Unavailable
 from .jsonfile import Json, decode, encode
 from .store import Store, retried
 
@@ -94,8 +94,16 @@ class Heart:
         self._beats += 1
         begun = self._clock.monotonic()
         body = encode(self._about | {"counter": self._beats, "seen": self._clock.stamp()})
-        await retried(self._clock, lambda: self._store.put(heartbeat_key(self._worker), body), patience=self._lease)
+        await retried(self._clock, lambda: self._write(body), patience=self._lease)
         self._last = begun
+
+    async def _write(self, body: bytes) -> None:
+        """One attempt. One that hangs is given up while there is time for another, before we seem dead."""
+        try:
+            async with asyncio.timeout(self._lease / 4):
+                await self._store.put(heartbeat_key(self._worker), body)
+        except TimeoutError as exc:
+            raise Unavailable(f"{self._store.url} took no heartbeat within {self._lease / 4:g} s") from exc
 
     async def stop(self) -> None:
         """Takes the heartbeat away: this worker holds nothing any more."""

@@ -85,9 +85,11 @@ class Worker:
         while True:
             await self._clock.sleep(self._lease / 3)
             self._in_doubt = self._in_doubt or self._heart.stalled
-            with suppress(CounterfoilError):  # the store may come back; until then `stalled` keeps us from new calls
+            # The store may come back; until then `stalled` keeps us from new calls.
+            with suppress(CounterfoilError, TimeoutError):
                 await self._heart.beat()
-                await self._liveness.look()
+                async with asyncio.timeout(self._lease / 4):  # a listing that hangs must not hold the next beat up
+                    await self._liveness.look()
 
     async def _leave(self) -> None:
         with suppress(CounterfoilError):  # then others take over what we held, after the lease
