@@ -1,0 +1,146 @@
+"""Defects put into the real code, one at a time: a checker that misses one of them would prove nothing.
+
+Each is a change of the source text of one function. It is a mistake that somebody could make, or once did.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+from counterfoil import commit, liveness, pipeline, results, transitions, worker
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """In `owner` (a module or a class), the function `function` reads `new` where it read `old`."""
+
+    name: str
+    owner: Any
+    function: str
+    old: str
+    new: str
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The mutant in force for as long as the block lasts."""
+        plain = inspect.getattr_static(self.owner, self.function)
+        source = textwrap.dedent(inspect.getsource(plain))
+        assert source.count(self.old) == 1, f"{self.name}: {self.function} does not read as it did: {self.old}"
+        module = sys.modules[plain.__module__]
+        space: dict[str, Any] = {}
+        code = "from __future__ import annotations\n" + source.replace(self.old, self.new)
+        exec(compile(code, f"<{self.name}>", "exec"), module.__dict__, space)
+        with patch.object(self.owner, self.function, space[self.function]):
+            yield
+
+
+_LANDED = "found.landed(self._writer, number)"
+_BEFORE = """for waiting, outcome in zip(batch, _apply(batch, (self._known or State()).records)[1]):
+            waiting.settle(outcome)
+        outcomes = await self._commit(batch, self._number)"""
+_KEEP = "stored, ours = await self._results.keep(name, encode(content))\n"
+_RECORD_FIRST = """from counterfoil.results import digest, result_key
+    body, ours = encode(content), True
+    stored = Stored(result_key(name), digest(body), content)
+"""
+_RECORD = "    await self._record(claim, facts_of(name, stored, adopted=not ours), extraction.usage)"
+
+MUTANTS = (
+    # The five of the design.
+    Mutant("a 412 is believed", commit.Register, "_commit", _LANDED, f"not isinstance(exc, Conflict) and {_LANDED}"),
+    Mutant("no fence", transitions, "_held", "not holds(records, document, me, attempt)", "document not in records"),
+    Mutant("changes applied twice", commit.Register, "_commit", _LANDED, "False"),
+    Mutant(
+        "plain PUT for the conditional one",
+        commit.Register,
+        "_swap",
+        "return await self._store.put_if(self._key, body, tag)",
+        "await self._store.put(self._key, body)\n    return tag",
+    ),
+    Mutant(
+        "acknowledged before the PUT",
+        commit.Register,
+        "_land",
+        "outcomes = await self._commit(batch, self._number)",
+        _BEFORE,
+    ),
+    # More of the register.
+    Mutant("guesses though it may be pruned", commit, "_refuse_to_guess", "found.pruned > base.version", "False"),
+    Mutant("pruning leaves no mark", commit.State, "next", "max([self.pruned, *old.values()])", "self.pruned"),
+    Mutant("version does not grow", commit.State, "next", "self.version + 1", "max(1, self.version)"),
+    Mutant(
+        "a cancelled caller is not told what landed",
+        commit.Register,
+        "_verdict",
+        "cancelled = exc",
+        "cancelled, waiting.landed = exc, None",
+    ),
+    Mutant("a cancelled caller does not wait", commit.Register, "_verdict", "cancelled = exc", "raise"),
+    # Of claims and liveness.
+    Mutant(
+        "takeover under the same attempt",
+        transitions,
+        "_take_over",
+        'record | {"deaths": deaths}',
+        'record | {"deaths": deaths, "attempt": record["attempt"] - 1}',
+    ),
+    Mutant("no doubt after a pause", worker.Worker, "assure", "self._heart.stalled or self._in_doubt", "False"),
+    Mutant(
+        "the first heartbeat after a pause ends all doubt",
+        worker.Worker,
+        "_beat_on",
+        "self._in_doubt = self._in_doubt or self._heart.stalled",
+        "pass",
+    ),
+    Mutant(
+        "a claim is judged by what was read before it",
+        worker.Worker,
+        "_check_claims",
+        "for claim in held[shard]",
+        "for claim in list(self._held[shard].values())",
+    ),
+    Mutant(
+        "dead after a quarter of a lease",
+        liveness.Liveness,
+        "_silent",
+        "max(self._lease, _lease_of(seen.beat))",
+        "self._lease / 4",
+    ),
+    Mutant("who is not known is dead", liveness.Liveness, "dead", "any(map(self._silent, owners))", "False"),
+    # Of results and payment.
+    Mutant(
+        "recorded before the result is stored",
+        pipeline.Run,
+        "_keep",
+        _KEEP + _RECORD,
+        _RECORD_FIRST + _RECORD + "\n    await self._results.keep(name, body)",
+    ),
+    Mutant(
+        "results are not looked for",
+        pipeline.Run,
+        "_outcome",
+        "stored := await self._results.find(name)",
+        "stored := None",
+    ),
+    Mutant(
+        "a result may be overwritten",
+        results.Results,
+        "keep",
+        "self._store.put_new(key, body)",
+        "self._store.put(key, body)",
+    ),
+    Mutant(
+        "a paid answer can be cancelled",
+        pipeline.Run,
+        "_outcome",
+        "await settled(self._keep(claim, name, extraction))",
+        "await self._keep(claim, name, extraction)",
+    ),
+)

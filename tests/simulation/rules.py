@@ -1,0 +1,91 @@
+"""What may happen to one record, in rules written anew from the design: the history is replayed, event by event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+FINISHED = ("done", "review", "failed")
+
+
+@dataclass(slots=True)
+class Breach(Exception):
+    """An invariant that did not hold: which, of which document, and how."""
+
+    invariant: str
+    document: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant} {self.document}: {self.what}"
+
+
+@dataclass(slots=True)
+class Replay:
+    """Where a document stands after the events so far. `spent` is the sum of the calls that the events tell of."""
+
+    document: str
+    status: str = "absent"
+    owner: str | None = None
+    attempt: int = 0
+    deaths: int = 0
+    take: int = 0
+    spent: int = 0
+    had_result: bool = False
+
+    def step(self, event: dict[str, Any]) -> None:
+        """Takes one event in; a `Breach` if it may not happen now."""
+        self.spent += event.get("calls", 0)
+        match event["event"]:
+            case "planned":
+                self._need(self.status == "absent", "I4", event)
+                self.status = "pending"
+            case "source changed":
+                self._need(self.status != "running", "I2", event)
+                self.status, self.owner, self.deaths, self.had_result = "pending", None, 0, False
+            case "claimed":
+                self._need(self.status not in FINISHED, "I2", event)
+                self._need(self.status == "pending" or self.owner == event["by"], "I3", event)
+                self._claimed(event)
+            case "taken over":
+                self._need(self.status == "running" and self.owner == event["dead"] != event["by"], "I3", event)
+                self.deaths += 1
+                self._need(self.deaths < 3, "I9", event)
+                self._claimed(event)
+            case "failed" if "dead" in event:
+                self._need(self.status == "running" and self.owner == event["dead"], "I3", event)
+                self.deaths += 1
+                self._need(self.deaths == 3, "I9", event)
+                self.status, self.owner = "failed", None
+            case "done" | "review" | "failed":
+                same = (event["by"], event["attempt"]) == (self.owner, self.attempt)
+                self._need(self.status not in FINISHED, "I4" if same else "I2", event)
+                self._need(self.status == "running" and same, "I3", event)
+                self.status, self.had_result = event["event"], event["event"] != "failed"
+            case "released":
+                same = (event["by"], event["attempt"]) == (self.owner, self.attempt)
+                self._need(self.status == "running" and same, "I3", event)
+                self.status, self.owner = "pending", None
+            case "retried":
+                self._need(self.status in FINISHED, "I2", event)
+                self.take += self.had_result
+                self.status, self.owner, self.deaths, self.had_result = "pending", None, 0, False
+            case other:
+                raise Breach("I2", self.document, f"an event that nobody knows: {other}")
+
+    def _claimed(self, event: dict[str, Any]) -> None:
+        self._need(event["attempt"] == self.attempt + 1, "I3", event)
+        self.status, self.owner, self.attempt = "running", event["by"], event["attempt"]
+
+    def _need(self, fine: bool, invariant: str, event: dict[str, Any]) -> None:
+        if not fine:
+            where = f"{self.status}, owner {self.owner}, attempt {self.attempt}"
+            raise Breach(invariant, self.document, f"{event} may not follow on {where}")
+
+    def agrees(self, record: dict[str, Any]) -> None:
+        """A `Breach` if the record is not what its history says."""
+        said = (record["status"], record["attempt"], record.get("take", 0), record.get("calls", 0))
+        if said != (self.status, self.attempt, self.take, self.spent):
+            raise Breach("I2", self.document, f"{said} is not what its history says, {self}")
+        if self.status in ("pending", "running") and record["owner"] != self.owner:
+            raise Breach("I3", self.document, f"owner {record['owner']} is not what its history says, {self}")
