@@ -240,3 +240,15 @@ def test_results_that_no_record_names_are_counted_and_no_breach():
         assert asyncio.get_running_loop().time() < 60
 
     virtually(law())
+
+
+def test_a_shard_that_is_gone_is_a_breach_of_i1_for_each_document_with_a_result():
+    """Its records were acknowledged; the results that they named tell that they are missing."""
+
+    async def law() -> None:
+        store = await finished()
+        await store.delete(SHARD)
+        report = await audit(OUT)
+        assert {(b.invariant, b.where) for b in report.breaches} == {("I1", "a.pdf"), ("I1", "b.pdf")}
+
+    virtually(law())

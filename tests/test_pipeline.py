@@ -13,7 +13,7 @@ from tests.virtual import virtually
 from counterfoil.audit import audit
 from counterfoil.errors import RateLimited, SetupError, Unavailable
 from counterfoil.locations import open_store
-from counterfoil.model import Answer, Request, ScriptedModel
+from counterfoil.model import Answer, Request, ScriptedModel, Unreachable
 from counterfoil.store import Entry
 from counterfoil.store_memory import MemoryStore
 
@@ -278,6 +278,18 @@ def test_a_set_up_error_of_the_model_stops_the_run_and_fails_no_document():
         model = ScriptedModel(lambda request: SetupError("the key was refused"))
         with pytest.raises(SetupError, match="the key was refused"):
             await Process(out, await folder_of(10), model).task
+        assert statuses(await records_of(out)) == ["pending"]
+
+    virtually(law())
+
+
+def test_a_model_that_was_never_reached_stops_the_run_and_fails_no_document():
+    """A wrong address is not the documents' fault; once a call has been answered, the network's faults are theirs."""
+
+    async def law() -> None:
+        out = out_store("unreachable")
+        with pytest.raises(SetupError, match="can't be reached"):
+            await Process(out, await folder_of(10), ScriptedModel(lambda request: Unreachable("refused"))).task
         assert statuses(await records_of(out)) == ["pending"]
 
     virtually(law())

@@ -16,6 +16,7 @@ from typing import Any
 from .clock import Clock
 from .commit import Record, State
 from .errors import ManifestCorrupt
+from .jsonfile import decode
 from .manifest import Manifest, shard_key, shard_of
 from .results import content_of, digest, result_key
 from .store import Store, retried
@@ -71,11 +72,29 @@ async def audit(out: str | Store, clock: Clock | None = None) -> Audit:
         report.breaches += _shard_breaches(shard, state, manifest.shards)
         await _audit_records(manifest, state, report, referenced)
 
-    async def unreferenced() -> int:
-        return len([entry async for entry in manifest.store.list("results") if entry.key not in referenced])
+    async def unreferenced() -> list[str]:
+        return [entry.key async for entry in manifest.store.list("results") if entry.key not in referenced]
 
-    report.unreferenced = await retried(manifest.clock, unreferenced)
+    spare = await retried(manifest.clock, unreferenced)
+    report.unreferenced = len(spare)
+    at_once = asyncio.Semaphore(_READ_AT_ONCE)
+    report.breaches += [b for b in await asyncio.gather(*(_forgotten(manifest, k, at_once) for k in spare)) if b]
     return report
+
+
+async def _forgotten(manifest: Manifest, key: str, at_once: asyncio.Semaphore) -> Breach | None:
+    """I1: a result is written only for a document with a record, and no record is ever taken away."""
+    async with at_once:
+        found = await retried(manifest.clock, lambda: manifest.store.get(key))
+        try:
+            document = decode(found.body, key).get("document") if found else None
+            known = not isinstance(document, str) or await manifest.get(document) is not None
+        except ManifestCorrupt:
+            return None  # a damaged shard is named already, and a damaged result that no record names harms nobody
+    home = shard_key(shard_of(str(document), manifest.shards))
+    return (
+        None if known else Breach("I1", str(document), f"it has the result {key}, but its record is gone from {home}")
+    )
 
 
 def _shard_breaches(shard: int, state: State, shards: int) -> Iterator[Breach]:
@@ -203,9 +222,10 @@ async def _result_breaches(manifest: Manifest, document: str, record: Record) ->
         return [Breach("I7", document, "it is finished, but its record names no result of its input")]
     found = await retried(manifest.clock, lambda: manifest.store.get(key))
     if found is None:
-        return [Breach("I7", document, f"its result {key} is missing")]
+        return [Breach("I7", document, f"its result {key} is missing; `counterfoil retry` has it read anew")]
     if digest(found.body) != record.get("result_sha256"):
-        return [Breach("I7", document, f"its result {key} is not the one that was recorded")]
+        what = f"its result {key} is not the one that was recorded; restore it, or `counterfoil retry` the document"
+        return [Breach("I7", document, what)]
     try:
         content = content_of(found.body, key)
     except ManifestCorrupt as exc:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import errno
+import logging
 import os
 import re
 import sys
@@ -228,6 +229,9 @@ cli.add_command(lab)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
+    from .display import Waiting
+
+    logging.getLogger("counterfoil").addHandler(Waiting())
     return asyncio.run(work)
 
 

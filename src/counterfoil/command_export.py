@@ -91,7 +91,7 @@ class _Rows:
         stored = await self._results.find(record["input"])
         if stored is None:
             raise ManifestCorrupt(
-                f"{document}: its result {record['result']} is missing; `counterfoil verify` tells more"
+                f"{document}: its result {record['result']} is missing; `counterfoil retry` has it read anew"
             )
         content = stored.content
         return Row(document, status, content["reader"], invoice_of(content), findings_of(content), reason)

@@ -6,6 +6,8 @@ All of it goes to stderr, so that stdout carries only results. It reads snapshot
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 _LINE_EVERY = 10.0
 _FRAME_EVERY = 0.25
+_NOTICE_EVERY = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,20 @@ def duration(seconds: float) -> str:
 def printable(text: str) -> str:
     """A hostile file name or reason on one line, with nothing that a terminal would obey."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+class Waiting(logging.Handler):
+    """Shows warnings of what is waited for on stderr, one in `_NOTICE_EVERY` seconds: a thousand tasks wait for the
+    same store."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._shown = -_NOTICE_EVERY
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.created - self._shown >= _NOTICE_EVERY:
+            self._shown = record.created
+            sys.stderr.write(f"{printable(record.getMessage())}\n")
 
 
 class Display:

@@ -82,7 +82,7 @@ def open_model(spec: str, *, concurrency: int, environ: Mapping[str, str]) -> Ab
     provider, _, name = spec.partition(":")
     if provider not in PROVIDERS or not name.strip():
         known = ", ".join(f"{known}:NAME" for known in PROVIDERS)
-        raise SetupError(f"no such model: {spec!r}; give one of {known}")
+        raise SetupError(f"no such model: {spec!r}; give {known}")
     return _opened(name.strip(), openai_address(environ), concurrency)
 
 

@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from .document import Limits, ReaderName, Usage
-from .errors import ClaimLost, CounterfoilError, InputError, Unavailable
+from .errors import ClaimLost, CounterfoilError, InputError, SetupError, Unavailable
 from .extract import Examined, Extraction, ask_model, examine, recipe
 from .jsonfile import encode
 from .manifest import Manifest
-from .model import Model
+from .model import Model, Unreachable
 from .offload import Offload
 from .outcome import Unanswered, facts_of, result_content, unrecorded_usage, usage_of_error
 from .pace import Pace
@@ -264,6 +264,8 @@ class Run:
             )
         except BaseException as exc:
             self.tally.usage += usage_of_error(exc)  # however it ended, it may have to be paid
+            if isinstance(exc, Unreachable) and not self.tally.usage.calls:  # nobody is there: no document's fault
+                raise SetupError(f"the model can't be reached: {exc}; check its address and the network") from exc
             if isinstance(exc, Unavailable):
                 raise Unanswered(f"the model gave no answer: {exc}; `retry` it later", usage_of_error(exc)) from exc
             raise

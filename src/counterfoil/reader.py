@@ -55,7 +55,9 @@ def read_document(data: bytes, limits: Limits, *, rules: Rules) -> Reading:
     for magic, name in _OTHERS:
         if head.startswith(magic):
             raise InputError(f"neither a PDF nor an e-invoice XML: the file is {name}")
-    raise InputError("neither a PDF nor an e-invoice XML; leave such files out with --include '*.pdf'")
+    raise InputError(
+        "neither a PDF nor an e-invoice XML; leave such files out with --include '*.pdf' --include '*.xml'"
+    )
 
 
 def _looks_like_xml(head: bytes) -> bool:

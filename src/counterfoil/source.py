@@ -91,7 +91,7 @@ class Source:
         try:
             found = await retried(self.clock, lambda: self.store.get(document))
         except CounterfoilError as exc:
-            raise InputError(f"the file can't be read: {exc}") from exc
+            raise InputError(str(exc)) from exc
         if found is None:
             raise InputError("the file is no longer in the source")
         if len(found.body) > max_bytes:

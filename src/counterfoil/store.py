@@ -9,6 +9,7 @@ retries by itself: who writes knows what a lost reply means, the store does not.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -17,6 +18,8 @@ from .clock import Clock
 from .errors import Conflict, SetupError, Unavailable
 
 T = TypeVar("T")
+_SILENCE = 5.0  # seconds without an answer after which people are told what is waited for
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +85,12 @@ async def retried(clock: Clock, operation: Callable[[], Awaitable[T]], *, patien
     while True:
         try:
             return await operation()
-        except Unavailable:
-            if clock.monotonic() - started > patience:
+        except Unavailable as exc:
+            gone = clock.monotonic() - started
+            if gone > patience:
                 raise
+            if gone > _SILENCE:
+                _log.warning("still waiting: %s", exc)
             await clock.back_off(attempt)
             attempt += 1
 

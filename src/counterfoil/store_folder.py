@@ -177,7 +177,8 @@ async def _in_thread(work: Callable[[], T], what: str) -> T:
         raise
     except OSError as exc:
         if exc.errno in _FOR_A_PERSON:
-            raise SetupError(f"can't {what}: {exc.strerror}") from exc
+            where = f" ({exc.filename})" if exc.filename and str(exc.filename) not in what else ""
+            raise SetupError(f"can't {what}: {exc.strerror}{where}") from exc
         raise Unavailable(f"can't {what}: {exc.strerror or exc}") from exc
 
 
