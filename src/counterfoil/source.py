@@ -91,7 +91,8 @@ class Source:
         try:
             found = await retried(self.clock, lambda: self.store.get(document))
         except CounterfoilError as exc:
-            raise InputError(str(exc)) from exc
+            said = str(exc)
+            raise InputError(said if said.startswith("can't read") else f"the file can't be read: {said}") from exc
         if found is None:
             raise InputError("the file is no longer in the source")
         if len(found.body) > max_bytes:
