@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .clock import Clock
-from .document import Limits, Reading
+from .document import Limits
 from .errors import InputError
 from .lab_pdf import long_invoice
 from .lab_store import Place, place
@@ -25,7 +25,8 @@ from .offload import Offload
 from .reader import read_document
 from .store import retried
 
-Read = Callable[[bytes], Awaitable[Reading]]
+Read = Callable[[bytes], Awaitable[tuple[float, float]]]
+"""Reads a PDF, somewhere; returns when that began and when it ended."""
 _KEY = "big.pdf"
 _EVERY = 0.005
 # A lag from which the loop is drawn as stuck.
@@ -45,8 +46,8 @@ class OffloadSetting:
 
 @asynccontextmanager
 async def on_the_loop() -> AsyncGenerator[Read]:
-    async def read(data: bytes) -> Reading:
-        return read_document(data, _LIMITS, rules="never")
+    async def read(data: bytes) -> tuple[float, float]:
+        return _read(data)
 
     yield read
 
@@ -54,35 +55,41 @@ async def on_the_loop() -> AsyncGenerator[Read]:
 @asynccontextmanager
 async def in_threads() -> AsyncGenerator[Read]:
     """The default pool of `run_in_executor`. pdfium is not thread-safe, so the threads must take turns in it."""
-    turn, loop = threading.Lock(), asyncio.get_running_loop()
+    turn, given_up, loop = threading.Lock(), threading.Event(), asyncio.get_running_loop()
 
-    def read_in_turn(data: bytes) -> Reading:
+    def read_in_turn(data: bytes) -> tuple[float, float]:
         with turn:
-            return read_document(data, _LIMITS, rules="never")
+            return (0.0, 0.0) if given_up.is_set() else _read(data)
 
-    async def read(data: bytes) -> Reading:
+    async def read(data: bytes) -> tuple[float, float]:
         return await loop.run_in_executor(None, read_in_turn, data)
 
-    yield read
+    try:
+        yield read
+    finally:
+        given_up.set()  # threads can't be stopped, only told
 
 
 @asynccontextmanager
 async def in_processes() -> AsyncGenerator[Read]:
     async with Offload(limits=_LIMITS, preload=("counterfoil.reader",)) as offload:
 
-        async def read(data: bytes) -> Reading:
+        async def read(data: bytes) -> tuple[float, float]:
             return await offload.run(_read, data)
 
         await asyncio.gather(*(read(long_invoice(1)) for _ in range(4)))  # every worker has started
         yield read
 
 
-def _read(data: bytes) -> Reading:
-    return read_document(data, _LIMITS, rules="never")
+def _read(data: bytes) -> tuple[float, float]:
+    start = time.monotonic()
+    read_document(data, _LIMITS, rules="never")
+    return start, time.monotonic()
 
 
 _WAYS = (
-    ("loop", "on the loop", on_the_loop, "While a document is read, nothing else moves: no call, no heartbeat."),
+    ("loop", "on the loop", on_the_loop, "While a document is parsed, nothing else moves. "
+     "The replies of the store (blue) have been here for long; nobody can take them."),
     ("threads", "in threads (run_in_executor)", in_threads,
      "The loop and the readers take turns at the interpreter's lock; only one thread may be in pdfium at a time."),
     ("processes", "in processes (Counterfoil's Offload)", in_processes,
@@ -127,8 +134,9 @@ async def _measured(where: Place, documents: int, read: Read, plan: Picture) -> 
         found = await retried(Clock(), lambda: store.get(_KEY))
         if found is None:
             raise InputError(f"{store.url}/{_KEY} was deleted while the lab was using it")
-        with lane.during("call"):
-            await read(found.body)
+        with lane.during("wait"):
+            start, end = await read(found.body)
+        lane.add("parse", start, end)
 
     began = time.monotonic()
     ticking = asyncio.create_task(_tick(lags, loop_lane))

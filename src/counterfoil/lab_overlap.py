@@ -166,11 +166,10 @@ async def waiting(way: Way, documents: int, limit: int) -> tuple[int, int]:
 def _row(picture: Picture, begun: int, memory: int, setting: OverlapSetting) -> dict[str, Any]:
     calls = [bar for lane in picture.lanes for bar in lane.bars if bar.kind == "call"]
     starts = sorted(lane.bars[0].end for lane in picture.lanes)
-    ends = max(lane.end for lane in picture.lanes)
     return {
         "name": picture.name,
         "way": picture.title,
-        "wall_s": round(ends - picture.began, 3),
+        "wall_s": round(picture.seconds, 3),
         "start_ms": round((starts[-1] - starts[0]) / max(1, len(starts) - 1) * 1000, 4),
         "overlapped": most_at_once(calls),
         "waiting_begun": begun,

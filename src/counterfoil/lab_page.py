@@ -15,10 +15,10 @@ _STYLE = (
 body{background:var(--paper);color:var(--ink);max-width:960px;margin:2rem auto;padding:0 1rem;
 font:16px/1.5 system-ui,"Segoe UI","DejaVu Sans",Helvetica,Arial,sans-serif}
 h1{font-size:1.7rem;margin:0 0 .5rem}h2{font-size:1.15rem;margin:2.5rem 0 .3rem}p{margin:.3rem 0 .8rem}
-.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.92rem}
-th,td{padding:.35rem .6rem;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap;
+.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.88rem}
+th,td{padding:.35rem .45rem;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap;
 font-variant-numeric:tabular-nums}
-th{color:var(--faint);font-weight:600}th:first-child,td:first-child{text-align:left}
+th{color:var(--faint);font-weight:600}th:first-child,td:first-child{text-align:left;white-space:normal;padding-left:0}
 td.bad{color:var(--lost);font-weight:700}
 .legend{color:var(--faint);font-size:.85rem}.legend span{margin-right:1.1rem;white-space:nowrap}
 .legend i{display:inline-block;width:1.1rem;height:.65rem;margin-right:.35rem}
@@ -37,7 +37,7 @@ def page(measured: Measured) -> str:
         f"<title>counterfoil lab {measured.name}</title><style>{_STYLE}</style></head><body>\n"
         f"<h1>{escape(measured.title)}</h1><p>{escape(measured.conditions)}</p>\n{_table(measured)}\n{figures}"
         f"<footer>Measured by <code>counterfoil lab {measured.name}</code>. Rest the pointer on a lane for its times. "
-        "Each picture has a scale of its own.</footer>\n</body></html>\n"
+        "Each picture has a scale of its own, and may leave out how the calls begin.</footer>\n</body></html>\n"
     )
 
 

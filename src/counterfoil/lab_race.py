@@ -95,14 +95,14 @@ _COLUMNS = (
     Column("lost", "lost"),
     Column("gets", "GET"),
     Column("puts", "PUT"),
-    Column("refused", "of them refused"),
+    Column("refused", "refused"),
     Column("cost_usd", "cost", "${}"),
 )
 
 
 async def race(setting: RaceSetting) -> Measured:
     """Every way in turn, each on a file of its own making."""
-    prices = tuple(map(Decimal, pair(setting.price, "--price")))
+    prices = tuple(map(Decimal, pair(setting.price, "--price", S3_STANDARD)))
     async with place(setting.store, setting.s3) as where:
         done = [(trial, await _tried(trial, where, setting.calls())) for trial in _TRIALS]
     rows = [_row(trial, picture, setting, prices) for trial, picture in done]
@@ -123,7 +123,13 @@ async def _tried(trial: _Trial, where: Place, calls: Mapping[int, float]) -> Pic
     kept = await recorded(store, list(calls))
     for lane in lanes:
         lane.lost = not lane.shared and int(lane.name.split()[-1]) not in kept
-    return Picture(trial.name, trial.title, trial.caption, began, lanes)
+    return Picture(trial.name, trial.title, trial.caption, began, lanes, _opening(min(calls.values()), began, lanes))
+
+
+def _opening(first_answer: float, began: float, lanes: Sequence[Lane]) -> float:
+    """From where the picture is drawn: where little comes after the calls, most of their time is left out."""
+    after = max(lane.end for lane in lanes) - began - first_answer
+    return max(0.0, first_answer - after / 2)
 
 
 def _part(trial: _Trial, where: Place, calls: Mapping[int, float], share: int) -> Part:
@@ -144,7 +150,7 @@ async def _run(parts: Sequence[Part]) -> tuple[float, list[Lane]]:
 
 def _row(trial: _Trial, picture: Picture, setting: RaceSetting, prices: Sequence[Decimal]) -> dict[str, Any]:
     lanes = picture.lanes
-    wall = max(lane.end for lane in lanes) - picture.began
+    wall = picture.seconds
     gets, puts = count(lanes, "read"), count(lanes, "write", "refused")
     lost = sum(lane.lost for lane in lanes)
     return {

@@ -100,7 +100,7 @@ class Place:
         return DistantStore(self.store(), self.delays, log)
 
 
-def pair(text: str, option: str) -> tuple[str, str]:
+def pair(text: str, option: str, example: str) -> tuple[str, str]:
     """The two numbers of `30/60`, as they were written."""
     first, slash, second = text.partition("/")
     try:
@@ -108,13 +108,13 @@ def pair(text: str, option: str) -> tuple[str, str]:
     except ValueError:
         sound = False
     if not sound:
-        raise SetupError(f"{option} {text}: write two numbers with a slash between them, like {S3_DELAYS}")
+        raise SetupError(f"{option} {text}: write two numbers with a slash between them, like {example}")
     return first, second
 
 
 def delays_of(text: str) -> Delays:
     """The delays of `GET/PUT` in milliseconds."""
-    get, put = pair(text, "--s3")
+    get, put = pair(text, "--s3", S3_DELAYS)
     return Delays(float(get) / 1000, float(put) / 1000)
 
 
@@ -126,13 +126,13 @@ async def place(location: str | None, s3: str | None) -> AsyncGenerator[Place]:
     """
     delays = delays_of(s3 or ("0/0" if location else S3_DELAYS))
     if location is None:
-        with tempfile.TemporaryDirectory(prefix="counterfoil-lab-") as folder:
+        async with _own_folder(None, "the folder for temporary files") as folder:
             yield Place(folder, delays, f"a temporary folder, {delays.words}")
         return
     path = local_path(location)
     words = f"{location}, {delays.words}"
     if path is not None:
-        with _own_folder(path, location) as folder:
+        async with _own_folder(path, location) as folder:
             yield Place(folder, delays, words)
         return
     if location.startswith("memory:"):
@@ -144,13 +144,20 @@ async def place(location: str | None, s3: str | None) -> AsyncGenerator[Place]:
         await _empty(open_store(own))
 
 
-def _own_folder(path: Path, location: str) -> tempfile.TemporaryDirectory[str]:
-    if not path.is_dir():
-        raise SetupError(f"{location}: there is no such folder")
+@asynccontextmanager
+async def _own_folder(path: Path | None, location: str) -> AsyncGenerator[str]:
+    """A new folder below `path`, gone afterwards: only once no thread is left that could still write there."""
     try:
-        return tempfile.TemporaryDirectory(prefix="counterfoil-lab-", dir=path)
+        folder = tempfile.TemporaryDirectory(prefix="counterfoil-lab-", dir=path)
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        raise SetupError(f"{location}: there is no such folder") from exc
     except OSError as exc:
         raise SetupError(f"{location}: can't write there: {exc.strerror}") from exc
+    with folder:
+        try:
+            yield folder.name
+        finally:
+            await asyncio.get_running_loop().shutdown_default_executor()
 
 
 async def _empty(store: Store) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
+from math import ceil
 
 from .lab_trace import KINDS, Lane, Picture
 
@@ -15,13 +16,14 @@ _LEFT, _RIGHT, _TOP = 104, 28, 30
 _SHARED_HEIGHT = 16.0
 _GROUP_GAP = 10.0
 _MOST_TICKS = 10
+_NAMESPACE = ' xmlns="http://www.w3.org/2000/svg"'  # a page in HTML needs none
 
 # Told apart by lightness too, so that they can be by those who don't see the colours.
 STYLE = """
-:root{--paper:#ffffff;--ink:#1b2430;--faint:#5c6878;--rule:#d5dbe3;--call:#b9c4d3;--wait:#eadfbd;--read:#2b7de0;
+:root{--paper:#ffffff;--ink:#1b2430;--faint:#5c6878;--rule:#d5dbe3;--call:#b9c4d3;--wait:#eadfbd;--read:#2b7de0;--parse:#8a56c9;
 --write:#0b7d6b;--refused:#f09000;--stuck:#d3260f;--lost:#d3260f}
 @media (prefers-color-scheme:dark){:root{--paper:#11151b;--ink:#e8ecf2;--faint:#a3aebd;--rule:#323b48;--call:#4d5b6e;
---wait:#4c4226;--read:#6fb3ff;--write:#45d0b4;--refused:#ffb245;--stuck:#ff6a58;--lost:#ff6a58}}
+--wait:#6b5a30;--read:#6fb3ff;--parse:#bd93f5;--write:#45d0b4;--refused:#ffb245;--stuck:#ff6a58;--lost:#ff6a58}}
 svg.lab text{font:12px system-ui,"Segoe UI","DejaVu Sans",Helvetica,Arial,sans-serif;fill:var(--faint)}
 svg.lab path{fill:none}
 svg.lab .rule{stroke:var(--rule);stroke-width:1}
@@ -39,7 +41,7 @@ def svg(picture: Picture, *, alone: bool = False) -> str:
     tall = _lane_height(picture.lanes)
     body, bottom = _lanes(picture, top, tall)
     parts = [
-        f'<svg class="lab" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + 12:.0f}" role="img" '
+        f'<svg class="lab"{_NAMESPACE if alone else ""} viewBox="0 0 {WIDTH} {bottom + 12:.0f}" role="img" '
         f'aria-label="{escape(picture.title)}">',
         f"<style>{STYLE}</style>" if alone else "",
         f'<rect width="{WIDTH}" height="{bottom + 12:.0f}" fill="var(--paper)"/>' if alone else "",
@@ -66,26 +68,21 @@ def _lane_height(lanes: Sequence[Lane]) -> float:
     return min(16.0, max(1.5, 420 / max(1, len(lanes))))
 
 
-def _seconds(picture: Picture) -> float:
-    return max([lane.end - picture.began for lane in picture.lanes] + [1e-3])
-
-
 def _heading(picture: Picture) -> str:
     x, legend = float(_LEFT), ""
     for kind in kinds_in(picture):
         legend += f'<path class="{kind}" stroke-width="10" d="M{x:.0f} 38h16"/><text x="{x + 22:.0f}" y="42">'
         legend += f"{kind_name(kind)}</text>"
         x += 40 + 7 * len(kind_name(kind))
-    title = f"{escape(picture.title)}: {_seconds(picture):.1f} s"
+    title = f"{escape(picture.title)}: {picture.seconds:.1f} s"
     return f'<text x="{_LEFT}" y="22" style="font-size:16px;fill:var(--ink)">{title}</text>{legend}'
 
 
 def _axis(picture: Picture, top: float, bottom: float) -> str:
-    seconds = _seconds(picture)
-    step = _step(seconds)
+    step = _step(picture.seconds - picture.opens)
     marks: list[str] = []
-    for number in range(int(seconds / step) + 1):
-        x = _x(number * step, seconds)
+    for number in range(ceil(picture.opens / step - 1e-6), int(picture.seconds / step) + 1):
+        x = _x(picture, number * step)
         marks.append(f'<path class="rule" d="M{x:.1f} {top - 6:.0f}V{bottom:.0f}"/>')
         marks.append(f'<text x="{x:.1f}" y="{top - 11:.0f}" text-anchor="middle">{number * step:g} s</text>')
     return "".join(marks)
@@ -101,8 +98,10 @@ def _step(seconds: float) -> float:
         power *= 10
 
 
-def _x(second: float, seconds: float) -> float:
-    return _LEFT + (WIDTH - _LEFT - _RIGHT) * max(0.0, second) / seconds
+def _x(picture: Picture, second: float) -> float:
+    """Where a moment, in seconds since the beginning, is drawn."""
+    shown = picture.seconds - picture.opens
+    return _LEFT + (WIDTH - _LEFT - _RIGHT) * max(0.0, second - picture.opens) / shown
 
 
 def _lanes(picture: Picture, top: float, tall: float) -> tuple[list[str], float]:
@@ -114,7 +113,7 @@ def _lanes(picture: Picture, top: float, tall: float) -> tuple[list[str], float]
         label = _label(lane, group)
         if label:
             y += _GROUP_GAP if group else 0
-            parts.append(f'<text x="0" y="{y + max(height, 12) / 2 + 4:.1f}">{escape(label)}</text>')
+            parts.append(f'<text x="6" y="{y + max(height, 12) / 2 + 4:.1f}">{escape(label)}</text>')
         group = lane.group
         parts.append(_lane(lane, picture, y + height / 2, height))
         y += height
@@ -135,10 +134,9 @@ def _lane(lane: Lane, picture: Picture, y: float, height: float) -> str:
 
 def _paths(lane: Lane, picture: Picture, y: float, height: float) -> Iterator[str]:
     """One path for all bars of a kind; the write of a lost update is red, and so is a mark beside the picture."""
-    seconds = _seconds(picture)
     for kind in KINDS:
         bars = [
-            (_x(b.start - picture.began, seconds), _x(b.end - picture.began, seconds))
+            (_x(picture, b.start - picture.began), _x(picture, b.end - picture.began))
             for b in lane.bars
             if b.kind == kind
         ]

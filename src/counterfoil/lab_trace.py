@@ -15,6 +15,7 @@ KINDS = {
     "call": "call",
     "wait": "wait",
     "read": "read",
+    "parse": "parse",
     "write": "write",
     "refused": "write, refused",
     "stuck": "loop stuck",
@@ -70,13 +71,20 @@ def count(lanes: Sequence[Lane], *kinds: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A timeline: `name` for files, `title` and `caption` for people; time begins at `began`."""
+    """A timeline: `name` for files, `title` and `caption` for people; time begins at `began`, and is drawn from `opens`
+    seconds after that."""
 
     name: str
     title: str
     caption: str
     began: float
     lanes: Sequence[Lane]
+    opens: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """From the beginning to the end of the last bar."""
+        return max([lane.end - self.began for lane in self.lanes] + [1e-3])
 
 
 @dataclass(frozen=True, slots=True)
