@@ -123,6 +123,7 @@ class Liveness:
     def __init__(self, store: Store, clock: Clock, lease: float) -> None:
         self._store, self._clock, self._lease = store, clock, lease
         self._seen: dict[str, _Seen] = {}
+        self._looked = clock.monotonic()
 
     async def look(self) -> None:
         """One LIST of the heartbeats, and one GET of each that is new."""
@@ -131,8 +132,11 @@ class Liveness:
             entries = [entry async for entry in self._store.list(FOLDER)]
             return {e.key.removeprefix(f"{FOLDER}/").removesuffix(".json"): e.mark for e in entries}
 
+        asked = self._clock.monotonic()
         marks = await retried(self._clock, listing)
-        now = self._clock.monotonic()
+        if asked < self._looked:
+            return  # another look, of later, was faster
+        self._looked, now = asked, self._clock.monotonic()
         self._seen = {worker: seen for worker, seen in self._seen.items() if worker in marks}
         for worker, seen in self._seen.items():
             if seen.mark != marks[worker]:
@@ -155,18 +159,20 @@ class Liveness:
             return True
         if seen.beat is not None and process_gone(seen.beat):
             return True
-        return self._silent(worker)
+        return self._silent(worker, self._looked)
 
-    def _silent(self, worker: str) -> bool:
+    def _silent(self, worker: str, until: float) -> bool:
         """Whether its heartbeat has not changed for a lease: its own if that is longer, for it beats by that one."""
         seen = self._seen.get(worker)
-        return seen is None or self._clock.monotonic() - seen.since > max(self._lease, _lease_of(seen.beat))
+        return seen is None or until - seen.since > max(self._lease, _lease_of(seen.beat))
 
     async def dead(self, owners: Collection[str]) -> frozenset[str]:
         """Those of `owners`, read from records before this call, that can no longer finish anything."""
         # A heartbeat is older than its worker's first claim: who isn't there after a look has left. And after a time in
-        # which we could not look (stopped, or without the store) a heartbeat seems unchanged that nobody has looked at.
-        if any(map(self._silent, owners)):
+        # which we could not look (stopped, or without the store) a heartbeat seems unchanged that nobody has looked at:
+        # a listing tells of the time until it was asked for, which may be long before its answer is heard.
+        now = self._clock.monotonic()
+        if any(self._silent(owner, now) for owner in owners):
             await self.look()
         return frozenset(owner for owner in owners if self._dead(owner))
 
