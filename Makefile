@@ -21,6 +21,10 @@ test: $(VENV)/.developed
 	@$(BIN)/basedpyright --level error
 	@$(BIN)/pytest
 
+# The manifest protocol under every fault: ten thousand seeded runs, and mutants that must be caught. A few minutes.
+prove: $(VENV)/.developed
+	@$(BIN)/python -m tests.simulation
+
 bench: $(VENV)/.developed
 	@$(BIN)/python -m benchmarks
 

@@ -107,13 +107,26 @@ MUTANTS = (
         "for claim in list(self._held[shard].values())",
     ),
     Mutant(
+        "a listing speaks for the time until it is heard",
+        liveness.Liveness,
+        "_dead",
+        "self._silent(worker, self._looked)",
+        "self._silent(worker, self._clock.monotonic())",
+    ),
+    Mutant(
         "dead after a quarter of a lease",
         liveness.Liveness,
         "_silent",
         "max(self._lease, _lease_of(seen.beat))",
         "self._lease / 4",
     ),
-    Mutant("who is not known is dead", liveness.Liveness, "dead", "any(map(self._silent, owners))", "False"),
+    Mutant(
+        "who is not known is dead",
+        liveness.Liveness,
+        "dead",
+        "any(self._silent(owner, now) for owner in owners)",
+        "False",
+    ),
     # Of results and payment.
     Mutant(
         "recorded before the result is stored",

@@ -98,7 +98,8 @@ class Way:
         trouble = climate.for_store(loop.time(), op)
         there, back = climate.there(), climate.there()
         if trouble == "slow":
-            there, back = there + climate.long(), back + climate.long()
+            left = max(0.0, climate.ends - loop.time())
+            there, back = there + min(left, climate.long()), back + min(left, climate.long())
         if self._body.cut > loop.time():
             trouble, there, back = "unsent", TIMEOUT, 0.0
         elif trouble == "late":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -244,10 +245,12 @@ def simulate(seed: int) -> Verdict:
 
 
 def _simulate(seed: int) -> Verdict:
+    logging.disable()  # what is said of each trouble interests nobody
     loop = SimLoop()
     world = World(seed, loop)
     kept = world.chance.choice((256, 256, 8, 3))
     with seams(world, kept):
         loop.run_until_complete(loop.create_task(world.run()))
     loop.close()
+    logging.disable(logging.NOTSET)
     return Verdict(seed, world.breach, world.checker.checks, loop.time(), world.story(), "\n".join(world.log))
