@@ -270,6 +270,25 @@ def test_a_plan_that_fails_for_whatever_reason_is_no_finished_run():
     virtually(law())
 
 
+def test_stopping_does_not_wait_for_documents_that_only_wait_for_another_attempt():
+    """Nobody is being paid: the claims are given back at once, with what the attempts so far have cost."""
+
+    async def law() -> None:
+        out, source = out_store("backoff"), await folder_of(4)
+        process = Process(out, source, ScriptedModel(lambda request: RateLimited("slow down", 500.0)))
+        await asyncio.sleep(3)
+        assert process.run is not None
+        began = asyncio.get_running_loop().time()
+        process.run.stop()
+        await process.task
+        assert asyncio.get_running_loop().time() - began < 2
+        records = await records_of(out)
+        assert statuses(records) == ["pending"]
+        assert sum(record.get("calls", 0) for record in records.values()) == 4
+
+    virtually(law())
+
+
 def test_a_set_up_error_of_the_model_stops_the_run_and_fails_no_document():
     """A wrong key is not the documents' fault: they stay pending, and the sentence reaches the user."""
 

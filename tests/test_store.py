@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests import servers
+from tests.virtual import virtual_clock, virtually
 
 from counterfoil.clock import Clock
 from counterfoil.errors import Conflict, SetupError, Unavailable
@@ -372,6 +373,25 @@ async def test_only_what_may_pass_is_tried_again():
         with pytest.raises(type(error)):
             await retried(clock, failing(error))
     assert len(slept) == 2
+
+
+async def test_patience_counts_from_the_first_failure_not_from_the_start():
+    """A listing that took ten minutes before it broke off is begun again."""
+
+    async def law() -> None:
+        clock = virtual_clock()
+        outcomes = iter([Unavailable("broke off"), None])
+
+        async def slow() -> str:
+            await clock.sleep(600)
+            outcome = next(outcomes)
+            if outcome:
+                raise outcome
+            return "done"
+
+        assert await retried(clock, slow, patience=60.0) == "done"
+
+    await asyncio.to_thread(virtually, law())
 
 
 async def test_patience_ends():

@@ -79,9 +79,9 @@ async def test_a_file_where_a_folder_is_needed_is_for_a_person_to_mend(tmp_path:
     (tmp_path / "file").write_text("")
     store = FolderStore(tmp_path / "file" / "out")
     for write in (store.put_new("key", b""), store.put("a/key", b"")):
-        with pytest.raises(SetupError, match=rf"can't (create|write) '.*' in {store.url}: .*[Ee]xists|directory"):
+        with pytest.raises(SetupError, match=rf"can't make the folder {tmp_path}/file.*: .*(file|directory)"):
             await write
-    with pytest.raises(SetupError, match=r"can't create 'manifest\.json'"):
+    with pytest.raises(SetupError, match=rf"can't make the folder {tmp_path}/file"):
         async with Manifest.open(str(tmp_path / "file" / "out")):
             raise AssertionError("it was opened")
 

@@ -62,7 +62,8 @@ async def show_status(out: str, *, as_json: bool, watch: bool) -> None:
         marks = seen
         summary = _summary(shards.values(), await _alive(manifest, now), now)
         _print(summary, as_json=as_json, in_place=watch and sys.stdout.isatty())
-        if not watch or not summary["pending"] + summary["running"]:
+        begun = summary["documents"] or not summary["workers_alive"]  # a run that still lists its source has none yet
+        if not watch or (begun and not summary["pending"] + summary["running"]):
             return
         await asyncio.sleep(_WATCH_EVERY)
 

@@ -16,7 +16,7 @@ import pickle
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing import resource_tracker
@@ -63,7 +63,7 @@ class Offload:
         self._room = asyncio.Semaphore(_AHEAD * self._workers)
         # One thread for the life of the pool: on Linux a worker is told to die when the *thread* that made it ends.
         self._thread: ThreadPoolExecutor | None = None
-        self._pool: asyncio.Future[ProcessPool] | None = None
+        self._pool: Future[ProcessPool] | None = None
         self._waiting: set[asyncio.Future[bytes]] = set()
         self._closed = False
 
@@ -88,7 +88,7 @@ class Offload:
             raise Unavailable("the worker processes have been closed")
         if self._pool is None:
             self._thread = self._thread or ThreadPoolExecutor(1, "offload", initializer=_shield_children_from_signals)
-            self._pool = asyncio.get_running_loop().run_in_executor(self._thread, self._start)
+            self._pool = self._thread.submit(self._start)
 
     def _start(self) -> ProcessPool:
         # A worker ignores SIGTERM, so waiting for it to obey one before it is killed would only hold up the others.
@@ -125,7 +125,7 @@ class Offload:
         self.warm()
         assert self._pool is not None
         try:
-            return await asyncio.shield(self._pool)
+            return await asyncio.shield(asyncio.wrap_future(self._pool))
         except OSError as exc:
             raise SetupError(f"can't start worker processes for reading: {exc}") from exc
 
@@ -172,7 +172,7 @@ def _cancelling() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _stop(starting: asyncio.Future[ProcessPool]) -> None:
+def _stop(starting: Future[ProcessPool]) -> None:
     """Kills the workers; runs in the pool's own thread, behind its start."""
     with suppress(Exception):  # it never started, or broke: no worker of it is left to kill
         pool = starting.result()

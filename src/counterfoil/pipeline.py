@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -82,7 +82,7 @@ class Run:
         self.tally = Tally()
         self._results = Results(tools.manifest.store, self.clock)
         self._recipe = recipe(settings.reader, tools.model.name if tools.model else None)
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._fatal: Exception | None = None
         self._active: set[asyncio.Task[None]] = set()
         self._quiet = 0
@@ -91,19 +91,19 @@ class Run:
 
     @property
     def stopping(self) -> bool:
-        return self._stopping
+        return self._stopping.is_set()
 
     def stop(self, because: Exception | None = None) -> None:
         """Claims stop, calls in flight end and are recorded; `because` is raised by `work` afterwards."""
         self._fatal = self._fatal or because
-        self._stopping = True
+        self._stopping.set()
         self.tools.worker.news.set()
 
     async def work(self, known: Sequence[Entry] | None = None) -> None:
         """Brings every document of the source to an end, sharing the work with whoever else is at this manifest."""
         planning = asyncio.create_task(self._plan(known), name="plan")
         try:
-            while not self._stopping and not await self._all_done(planning):
+            while not self.stopping and not await self._all_done(planning):
                 for claim in await self._next_claims(planning):
                     self._start(claim)
         except CounterfoilError as exc:
@@ -234,8 +234,18 @@ class Run:
             extraction = examined.extraction or await self._ask(claim, examined)
             return await settled(self._keep(claim, name, extraction))
 
+    async def _sleep_unless_stopping(self, seconds: float) -> None:
+        """Between two attempts: a run that is being stopped need not wait for what it will not do."""
+        rest = [asyncio.create_task(self._stopping.wait()), asyncio.ensure_future(self.clock.sleep(seconds))]
+        try:
+            await asyncio.wait(rest, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in rest:
+                task.cancel()
+        self._go_on()
+
     def _go_on(self) -> None:
-        if self._stopping:
+        if self.stopping:
             raise _Stopped
 
     async def _fetch(self, claim: Claim) -> bytes:
@@ -257,10 +267,10 @@ class Run:
             self._go_on()
             await self.tools.worker.assure(claim)
 
-        today = self.clock.utc().date()
+        today, clock = self.clock.utc().date(), replace(self.clock, sleep=self._sleep_unless_stopping)
         try:
             return await ask_model(
-                examined.reading, claim.document, self.tools.model, self.tools.pace, permit, today, self.clock
+                examined.reading, claim.document, self.tools.model, self.tools.pace, permit, today, clock
             )
         except BaseException as exc:
             self.tally.usage += usage_of_error(exc)  # however it ended, it may have to be paid

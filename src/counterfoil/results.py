@@ -22,6 +22,7 @@ from .store import Store, retried
 
 FORMAT = "counterfoil-result/1"
 # How often a store may say that a result exists which it does not have, before it is not believed any more.
+_PATIENCE = 300.0  # seconds: the answer is paid for, so it waits as long as a register does
 _REFUSALS = 10
 
 
@@ -65,7 +66,7 @@ class Results:
         key = result_key(name)
         for attempt in range(_REFUSALS):
             try:
-                await retried(self._clock, lambda: self._store.put_new(key, body))
+                await retried(self._clock, lambda: self._store.put_new(key, body), patience=_PATIENCE)
             except Conflict:  # somebody else's, or our own whose reply was lost: only reading tells
                 if found := await self.find(name):
                     return found, found.sha256 == digest(body)

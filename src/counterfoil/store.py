@@ -80,16 +80,17 @@ class Store(Protocol):
 
 
 async def retried(clock: Clock, operation: Callable[[], Awaitable[T]], *, patience: float = 60.0) -> T:
-    """Repeats an operation that may safely be repeated until it answers, or `patience` seconds have gone."""
-    started, attempt = clock.monotonic(), 0
+    """Repeats an operation that may safely be repeated until it answers, or has failed for `patience` seconds."""
+    failing_since, attempt = None, 0
     while True:
         try:
             return await operation()
         except Unavailable as exc:
-            gone = clock.monotonic() - started
-            if gone > patience:
+            now = clock.monotonic()
+            failing_since = now if failing_since is None else failing_since
+            if now - failing_since > patience:
                 raise
-            if gone > _SILENCE:
+            if now - failing_since > _SILENCE:
                 _log.warning("still waiting: %s", exc)
             await clock.back_off(attempt)
             attempt += 1

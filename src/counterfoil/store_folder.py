@@ -242,7 +242,13 @@ def _make_folder(folder: Path) -> None:
     """Makes the folder and syncs its entry too, else a power cut could take away what was acknowledged inside it."""
     if not folder.is_dir():
         _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as exc:
+            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise  # that may pass
+            why = "there is a file of that name" if folder.exists() else exc.strerror
+            raise SetupError(f"can't make the folder {folder}: {why}") from exc
         _sync_folder(folder.parent)
 
 

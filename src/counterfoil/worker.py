@@ -131,7 +131,8 @@ class Worker:
 
     async def survey(self) -> None:
         """Looks at what others did: one LIST, and one GET of each shard that changed since."""
-        marks = await self._manifest.marks()
+        every = await self._manifest.marks()
+        marks = {shard: mark for shard, mark in every.items() if shard < self._manifest.shards}
         changed = [
             shard for shard, mark in marks.items() if self._marks.get(shard) != mark and not self._wrote(shard, mark)
         ]
