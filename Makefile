@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench storm lock clean
+.PHONY: demo test prove lint bench storm lock clean
 
 demo: $(VENV)/.installed
 	@rm -rf out/demo
