@@ -26,6 +26,8 @@ Log = Callable[[str, float, float], None]
 """Told of every request: its kind (read, write, refused), when it began and when it ended."""
 
 S3_DELAYS = "30/60"
+# How late (s) a write may land whose request was given up.
+_LATE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,13 @@ async def _own_folder(path: Path | None, location: str) -> AsyncGenerator[str]:
 
 
 async def _empty(store: Store) -> None:
-    """Deletes every object of the lab's own prefix."""
+    """Deletes every object of the lab's own prefix, twice: a write that was given up may still land."""
+    await _delete_all(store)
+    await asyncio.sleep(_LATE)
+    await _delete_all(store)
+
+
+async def _delete_all(store: Store) -> None:
     clock = Clock()
 
     async def keys() -> list[str]:

@@ -1,4 +1,4 @@
-"""Six ways in which a task can record its update in a file that other tasks update too. Some lose updates: that is
+"""The ways in which a task can record its update in a file that other tasks update too. Some lose updates: that is
 what they are here for. Nothing outside of a lab uses them.
 
 All of them meet the same file: the register of `commit`, `{version, commits, pruned, records}`.
@@ -63,11 +63,12 @@ def record_id(number: int) -> str:
 async def read_modify_write(store: Store, clock: Clock, number: int) -> None:
     """The natural way. Whoever writes between its read and its write is overwritten."""
     body, _ = await _read(store, clock, number)
-    await retried(clock, lambda: store.put(KEY, body))
+    if body is not None:
+        await retried(clock, lambda: store.put(KEY, body))
 
 
-async def _read(store: Store, clock: Clock, number: int) -> tuple[bytes, str]:
-    """The file as it is with this task's record in it, and the tag of what it was made from; no body if nothing is new.
+async def _read(store: Store, clock: Clock, number: int) -> tuple[bytes | None, str]:
+    """The file as it is with this task's record in it, and the tag of what it was made from; None if nothing is new.
 
     A write whose reply was lost may have landed: then the record is there already, and there is nothing to write.
     """
@@ -76,7 +77,7 @@ async def _read(store: Store, clock: Clock, number: int) -> tuple[bytes, str]:
         raise ManifestCorrupt(f"{store.url}/{KEY} was deleted while the lab was using it")
     content = decode(found.body, f"{store.url}/{KEY}")
     if content["records"].get(record_id(number)) == finished(number):
-        return b"", found.tag
+        return None, found.tag
     content["records"][record_id(number)] = finished(number)
     return encode(content), found.tag
 
@@ -103,7 +104,7 @@ async def swapped(desk: Desk, lane: Lane, number: int) -> None:
     store, attempt = desk.store_of(lane), 0
     while True:
         body, tag = await _read(store, desk.clock, number)
-        if not body:
+        if body is None:
             return
         try:
             await store.put_if(KEY, body, tag)
