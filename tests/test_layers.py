@@ -37,7 +37,7 @@ FLOORS = [
     "store_*",
     "store document",
     "amounts dates clock invoice jsonfile",
-    "currencies errors",
+    "currencies errors tasks",
 ]
 HEAVY = {"pydantic", "lxml", "pypdfium2", "obstore", "aiohttp", "rich", "stdnum", "genai_prices", "boto3", "openpyxl"}
 HEAVY |= {"pyarrow", "pebble"}

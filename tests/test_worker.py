@@ -356,6 +356,52 @@ def test_leaving_gives_back_what_is_held_and_takes_the_heartbeat_away():
     virtually(law())
 
 
+@pytest.mark.parametrize("gap", [0.0, 0.02, 0.05, 0.08])
+def test_a_worker_that_is_cancelled_while_it_leaves_gives_its_claims_back(gap: float):
+    """The second Ctrl-C comes while the first is still being obeyed."""
+
+    async def stay(store: Any, holding: asyncio.Event) -> None:
+        async with at(store, "w") as (_, worker):
+            await worker.claim(3)
+            holding.set()
+            await asyncio.Event().wait()
+
+    async def law() -> None:
+        store, holding = FaultyStore(MemoryStore(), latency=0.03), asyncio.Event()
+        await planned(store, 3)
+        staying = asyncio.create_task(stay(store, holding))
+        await holding.wait()
+        for _ in range(2):
+            staying.cancel()
+            await asyncio.sleep(gap)
+        await asyncio.wait([staying])
+        manifest = await Manifest.read(store, clock=virtual_clock())
+        assert {record["status"] async for _, record in manifest.records()} == {"pending"}
+        assert await store.get(heartbeat_key("w")) is None
+
+    virtually(law())
+
+
+def test_the_heartbeats_of_the_dead_do_not_pile_up():
+    """Who leaves takes them away; a living worker's stays."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 1)
+        async with at(store, "live"):
+            async with at(store, "last") as (_, last):
+                async with at(store, "killed") as (_, killed):
+                    await die(killed)
+                    killed._heart.stop = lambda: asyncio.sleep(0)  # type: ignore[method-assign]
+                await asyncio.sleep(LEASE * 3)
+                assert await store.get(heartbeat_key("killed")) is not None
+                await last.survey()
+            assert await store.get(heartbeat_key("killed")) is None
+            assert await store.get(heartbeat_key("live")) is not None
+
+    virtually(law())
+
+
 def test_a_worker_of_this_machine_whose_process_is_gone_is_dead_at_once():
     """A re-run after kill -9 on the same host starts without waiting for the lease."""
 

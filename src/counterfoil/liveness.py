@@ -176,6 +176,15 @@ class Liveness:
             await self.look()
         return frozenset(owner for owner in owners if self._dead(owner))
 
+    async def bury(self) -> None:
+        """Takes away the heartbeats of the dead. Whoever was only silent writes another before it goes on."""
+        gone = [worker for worker in self._seen if self._dead(worker)]
+        await asyncio.gather(*(_remove(self._store, self._clock, worker) for worker in gone))
+
+
+async def _remove(store: Store, clock: Clock, worker: str) -> None:
+    await retried(clock, lambda: store.delete(heartbeat_key(worker)), patience=10.0)
+
 
 def _lease_of(beat: Json | None) -> float:
     lease = beat.get("lease_s") if beat else None

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 from weakref import WeakValueDictionary
 
 from .document import Limits, ReaderName, Usage
@@ -28,9 +28,9 @@ from .pace import Pace
 from .results import Results, Stored, input_of
 from .source import Source, plan
 from .store import Entry
+from .tasks import first_of, settled
 from .worker import Claim, Worker
 
-T = TypeVar("T")
 _READ_AHEAD = 32
 _LEAST_AHEAD = 4
 _OTHERS_LOOKED_AT_EVERY = 1.0
@@ -297,23 +297,3 @@ class Run:
         await self.tools.worker.finish(claim, facts, usage)
         self.tally.finished[facts["status"]] += 1
         self.tally.adopted += bool(facts.get("adopted"))
-
-
-async def settled(work: Coroutine[Any, Any, T]) -> T:
-    """Runs `work` to its end even if the caller is cancelled meanwhile; the cancellation is raised afterwards."""
-    task = asyncio.create_task(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as exc:
-            cancelled = exc
-    if cancelled:
-        raise cancelled
-    return task.result()
-
-
-def first_of(group: BaseExceptionGroup[Any]) -> Any:
-    """The first exception in a group, however deep."""
-    first: Any = group.exceptions[0]
-    return first_of(first) if isinstance(first, BaseExceptionGroup) else first  # pyright: ignore[reportUnknownArgumentType]

@@ -20,6 +20,7 @@ from .document import Usage
 from .errors import ClaimLost, CommitUncertain, CounterfoilError
 from .liveness import Heart, Liveness
 from .manifest import Manifest, shard_of
+from .tasks import settled
 
 LEASE = 30.0
 _MANY_SHARDS = 64
@@ -78,8 +79,7 @@ class Worker:
             yield worker
         finally:
             beating.cancel()
-            await asyncio.wait([beating])
-            await worker._leave()
+            await settled(worker._leave(beating))  # a second cancellation must not leave claims behind
 
     async def _beat_on(self) -> None:
         while True:
@@ -91,10 +91,12 @@ class Worker:
                 async with asyncio.timeout(self._lease / 4):  # a listing that hangs must not hold the next beat up
                     await self._liveness.look()
 
-    async def _leave(self) -> None:
+    async def _leave(self, beating: asyncio.Task[None]) -> None:
+        await asyncio.wait([beating])
         with suppress(CounterfoilError):  # then others take over what we held, after the lease
             await self.release([claim for held in self._held.values() for claim in held.values()])
             await self._heart.stop()
+            await self._liveness.bury()
 
     async def plan(self, shard: int, documents: Sequence[tuple[str, str, int]]) -> None:
         """Brings documents (id, mark, size) into a shard; a claim of ours can ride in the same commit."""
