@@ -11,7 +11,7 @@ from .errors import InputError
 from .extract import Extraction
 from .jsonfile import Json
 from .results import FORMAT, Stored, usage_in
-from .transitions import FINISHED, money
+from .transitions import FINISHED, INPUT_SHOWN, money
 from .worker import Claim
 
 
@@ -56,15 +56,16 @@ def facts_of(name: str, stored: Stored, *, adopted: bool) -> dict[str, Any]:
 
 
 def unrecorded_usage(claim: Claim, stored: Stored) -> Usage:
-    """What an adopted result cost, if this document paid for it and died before it could say so; else nothing."""
+    """What an adopted result cost, if this document paid for it and died before it could say so; else nothing.
+
+    Whoever finished this input first has said it, be it who paid or who adopted; a document can come by an input twice.
+    """
     content = stored.content
     if content["document"] != claim.document:
         return Usage()
-    payer = (content["worker"], content["attempt"])
-    for event in claim.record.get("history", []):
-        if event["event"] in FINISHED and (event.get("by"), event.get("attempt")) == payer:
-            return Usage()
-    return usage_in(content)
+    name = content["input"][:INPUT_SHOWN]
+    told = any(e["event"] in FINISHED and e.get("input") == name for e in claim.record.get("history", []))
+    return Usage() if told else usage_in(content)
 
 
 def usage_of_error(error: BaseException) -> Usage:

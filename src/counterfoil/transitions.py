@@ -21,6 +21,8 @@ from .errors import ClaimLost, Refused
 FINISHED = frozenset({"done", "review", "failed"})
 STATUSES = ("pending", "running", "done", "review", "failed")
 MAX_DEATHS = 3
+INPUT_SHOWN = 16
+"""Hex digits of an input's name in the history: enough to tell those of one document apart."""
 # What an outcome leaves in a record; gone when the document starts anew.
 OUTCOME = frozenset({"reason", "input", "result", "result_sha256", "reader", "adopted", "findings", "summary"})
 
@@ -115,15 +117,17 @@ def finish(document: str, me: str, attempt: int, facts: Mapping[str, Any], usage
         if known and known["status"] in FINISHED and (known["owner"], known["attempt"]) == (me, attempt):
             return {document: known}
         record = _held(records, document, me, attempt)
-        event = _event(record, at, facts["status"], by=me, attempt=attempt, **_reasons(facts), **spent_of(usage))
+        event = _event(record, at, facts["status"], by=me, attempt=attempt, **_settled(facts), **spent_of(usage))
         kept = {k: v for k, v in record.items() if k not in OUTCOME}
         return {document: {**kept, **facts, **spend(record, usage), "history": event}}
 
     return change
 
 
-def _reasons(facts: Mapping[str, Any]) -> Record:
-    return {"reason": facts["reason"]} if facts.get("reason") else {}
+def _settled(facts: Mapping[str, Any]) -> Record:
+    """What a finish leaves in the history of its outcome: why, and which input it settled."""
+    why: Record = {"reason": facts["reason"]} if facts.get("reason") else {}
+    return why | ({"input": facts["input"][:INPUT_SHOWN]} if facts.get("input") else {})
 
 
 def spent_of(usage: Usage) -> Record:
