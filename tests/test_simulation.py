@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from tests.simulation.__main__ import first_breach
 from tests.simulation.mutants import MUTANTS
+from tests.simulation.proof import first_breach
 from tests.simulation.world import simulate
 
 SHARE = range(200)
@@ -59,7 +59,7 @@ def test_each_mutant_of_the_design_is_caught(name: str):
 
 def test_a_failing_run_tells_its_seed_and_the_history_of_the_document_that_broke(capsys: pytest.CaptureFixture[str]):
     """Enough to begin with: what was written of the document, and what befell whom."""
-    from tests.simulation.__main__ import one
+    from tests.simulation.proof import one
 
     mutant = next(mutant for mutant in MUTANTS if mutant.name == "takeover under the same attempt")
     with mutant.applied():
