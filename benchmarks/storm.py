@@ -111,7 +111,7 @@ class Storm:
         if blow == "kill":
             self.crew.kill(member)
         elif blow == "stop":
-            self.crew.stop(member, self.setting.lease * self.chance.uniform(1.1, 2.0))
+            self.crew.stop(member, self.setting.lease * self.chance.uniform(1.1, 3.0))
         else:
             self.crew.interrupt(member)
             if blow == "interrupt twice":
