@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -137,9 +136,7 @@ def buried() -> Iterator[None]:
     before = asyncio._get_running_loop()
     asyncio._set_running_loop(_GRAVE)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            yield
+        yield
     finally:
         sys.unraisablehook = hook
         asyncio._set_running_loop(before)

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import random
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -234,9 +235,11 @@ def simulate(seed: int) -> Verdict:
     collecting = gc.isenabled()
     gc.disable()  # what a collection ends would end at another moment in another run
     try:
-        verdict = _simulate(seed)
-        with buried():
-            gc.collect()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # what a killed process had begun is never awaited
+            verdict = _simulate(seed)
+            with buried():
+                gc.collect()
         settle_down()
         return verdict
     finally:
