@@ -142,8 +142,11 @@ class Liveness:
             if seen.mark != marks[worker]:
                 seen.mark, seen.since = marks[worker], now
         new = [worker for worker in marks if worker not in self._seen]
+        for worker in new:  # before they are read, for another look may end meanwhile and count on them
+            self._seen[worker] = _Seen(marks[worker], now, None)
         for worker, beat in zip(new, await asyncio.gather(*map(self._read, new)), strict=True):
-            self._seen[worker] = _Seen(marks[worker], now, beat)
+            if seen := self._seen.get(worker):
+                seen.beat = beat
 
     async def _read(self, worker: str) -> Json | None:
         key = heartbeat_key(worker)
