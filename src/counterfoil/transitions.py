@@ -57,9 +57,11 @@ def plan(documents: Iterable[tuple[str, str, int]], at: str) -> Change:
     return change
 
 
-def claim(me: str, most: int, dead: Collection[str], held: Collection[str], at: str) -> Change:
+def claim(me: str, most: int, orphans: Mapping[str, int], held: Collection[str], at: str) -> Change:
     """Claims up to `most` documents: pending ones, those of dead owners, and ours that we do not know of (a claim whose
-    verdict we missed). A document that has outlived `MAX_DEATHS` workers becomes failed instead, as poison."""
+    verdict we missed). A document that has outlived `MAX_DEATHS` workers becomes failed instead, as poison.
+
+    `orphans` are the very claims (document: attempt) whose owners were found dead: what was claimed since is not."""
 
     def change(records: Records) -> Records:
         updates: dict[str, Record] = {}
@@ -68,7 +70,7 @@ def claim(me: str, most: int, dead: Collection[str], held: Collection[str], at: 
             if claimed >= most:
                 break
             status, owner = record["status"], record["owner"]
-            if status == "running" and owner in dead:
+            if status == "running" and orphans.get(document) == record["attempt"]:
                 updates[document] = taken = _take_over(record, me, at)
                 claimed += taken["status"] == "running"
             elif status == "pending" or (status == "running" and owner == me and document not in held):

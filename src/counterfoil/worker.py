@@ -37,15 +37,18 @@ class Claim:
 
 @dataclass(slots=True)
 class Tally:
-    """What one shard held when it was last seen: records by status, running ones by owner."""
+    """What one shard held when it was last seen: records by status, claims (document: attempt) by owner."""
 
     statuses: Counter[str] = field(default_factory=Counter[str])
-    owners: Counter[str] = field(default_factory=Counter[str])
+    claims: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
 
     @classmethod
     def of(cls, records: Records) -> Tally:
-        running = Counter(r["owner"] for r in records.values() if r.get("status") == "running")
-        return cls(Counter(r.get("status", "") for r in records.values()), running)
+        claims: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        for document, record in records.items():
+            if record.get("status") == "running":
+                claims[record["owner"]][document] = record["attempt"]
+        return cls(Counter(r.get("status", "") for r in records.values()), dict(claims))
 
 
 class Worker:
@@ -103,7 +106,7 @@ class Worker:
         if shard not in self._marks:
             self._manifest.register(shard).assume_new()
         expected = self._tallies.get(shard, Tally())
-        self._note(shard, Tally(expected.statuses + Counter(pending=len(documents)), expected.owners))
+        self._note(shard, Tally(expected.statuses + Counter(pending=len(documents)), expected.claims))
         self.news.set()
         await self._commit(shard, transitions.plan(documents, self._clock.stamp()))
         self.news.set()
@@ -161,11 +164,12 @@ class Worker:
         if tally is None:
             return []
         ours = frozenset(self._held[shard])
-        dead = await self._liveness.dead(tally.owners.keys() - {self._me})
-        if not (tally.statuses["pending"] or dead or tally.owners[self._me] > len(ours)):
+        dead = await self._liveness.dead(tally.claims.keys() - {self._me})
+        orphans = {document: attempt for owner in dead for document, attempt in tally.claims[owner].items()}
+        if not (tally.statuses["pending"] or orphans or len(tally.claims.get(self._me, ())) > len(ours)):
             self._forget(shard)
             return []
-        change = transitions.claim(self._me, most, dead, ours, self._clock.stamp())
+        change = transitions.claim(self._me, most, orphans, ours, self._clock.stamp())
         claimed: list[Claim] = []
         with suppress(CommitUncertain):  # if it landed, the next claim in this shard finds those documents as ours
             await self._commit(shard, change, partial(self._took, claimed))
