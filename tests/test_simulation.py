@@ -23,6 +23,23 @@ def test_every_invariant_holds_in_a_share_of_the_seeds():
     assert verdict is None, f"python -m tests.simulation --seed {verdict.seed}: {verdict.breach}"
 
 
+FOUND = {
+    306: "a claim that landed while the doubtful ones were being checked was dropped (I6)",
+    557: "a verdict on a worker that had come back took over what it had claimed since (I8)",
+    1868: "a listing from before a pause, heard after it, made a live worker look silent (I8)",
+    4284: "the cost of a result was counted again when the same bytes came by again (I4)",
+    7882: "a worker whose heartbeat was still being read was taken for one that has left (I8)",
+}
+"""Seeds that once broke the protocol, and how. Mutants put these defects back, and `make prove` catches them."""
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_what_once_broke_holds(seed: int):
+    """Each seed that found a defect."""
+    verdict = simulate(seed)
+    assert verdict.breach is None, f"{verdict.breach}; once: {FOUND[seed]}"
+
+
 def test_a_run_is_the_same_whenever_its_seed_is():
     """In this process and in another one with other hashes: the same writes at the same moments."""
     once, again = simulate(17), simulate(17)

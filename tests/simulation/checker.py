@@ -30,6 +30,7 @@ class Checker:
         self.uncertain: set[str] = set()
         self.dead: dict[str, float] = {}
         self._beats: defaultdict[str, list[float]] = defaultdict(list)
+        self._claimed: dict[str, float] = {}
         self._tokens: set[str] = set()
 
     # --- what the store accepts
@@ -92,13 +93,15 @@ class Checker:
         if "dead" in event:
             self._takeover(replay.document, event["dead"], now)
         replay.step(event)
+        if kind in ("claimed", "taken over"):
+            self._claimed[replay.document] = now
 
     def _takeover(self, document: str, owner: str, now: float) -> None:
-        """Only who is dead, or was silent for a lease, may lose a claim."""
+        """Only who is dead, or was silent for a lease since it made the claim, may lose it."""
         self._calls.excuse("superseded", owner, document)
         self.checks["I8"] += 1
         beats = [*self._beats[owner], now]
-        silence = max((b - a for a, b in pairwise(beats)), default=0.0)
+        silence = max((b - a for a, b in pairwise(beats) if b > self._claimed[document]), default=0.0)
         if owner not in self.dead and silence < self._lease:
             raise Breach("I8", document, f"taken from {owner}, alive and silent for {silence:.1f} s at most")
 

@@ -52,6 +52,14 @@ _RECORD_FIRST = """from counterfoil.results import digest, result_key
 """
 _RECORD = "    await self._record(claim, facts_of(name, stored, adopted=not ours), extraction.usage)"
 
+_NEW = """    for worker in new:  # before they are read, for another look may end meanwhile and count on them
+        self._seen[worker] = _Seen(marks[worker], now, None)
+"""
+_READ = """    for worker, beat in zip(new, await asyncio.gather(*map(self._read, new)), strict=True):
+        if seen := self._seen.get(worker):
+            seen.beat = beat
+"""
+
 MUTANTS = (
     # The five of the design.
     Mutant("a 412 is believed", commit.Register, "_commit", _LANDED, f"not isinstance(exc, Conflict) and {_LANDED}"),
@@ -91,6 +99,13 @@ MUTANTS = (
         'record | {"deaths": deaths}',
         'record | {"deaths": deaths, "attempt": record["attempt"] - 1}',
     ),
+    Mutant(
+        "takeover of whatever became of a claim",
+        transitions,
+        "claim",
+        'orphans.get(document) == record["attempt"]',
+        "document in orphans",
+    ),
     Mutant("no doubt after a pause", worker.Worker, "assure", "self._heart.stalled or self._in_doubt", "False"),
     Mutant(
         "the first heartbeat after a pause ends all doubt",
@@ -114,6 +129,14 @@ MUTANTS = (
         "self._silent(worker, self._clock.monotonic())",
     ),
     Mutant(
+        "who is being read is not known yet",
+        liveness.Liveness,
+        "look",
+        _NEW + _READ,
+        "    for worker, beat in zip(new, await asyncio.gather(*map(self._read, new)), strict=True):\n"
+        "        self._seen[worker] = _Seen(marks[worker], now, beat)\n",
+    ),
+    Mutant(
         "dead after a quarter of a lease",
         liveness.Liveness,
         "_silent",
@@ -128,6 +151,13 @@ MUTANTS = (
         "False",
     ),
     # Of results and payment.
+    Mutant(
+        "a cost is counted at each adoption",
+        pipeline,
+        "unrecorded_usage",
+        "return Usage() if told else usage_in(content)",
+        "return usage_in(content)",
+    ),
     Mutant(
         "recorded before the result is stored",
         pipeline.Run,
