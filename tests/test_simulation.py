@@ -25,7 +25,6 @@ def test_every_invariant_holds_in_a_share_of_the_seeds():
 
 FOUND = {
     306: "a claim that landed while the doubtful ones were being checked was dropped (I6)",
-    557: "a verdict on a worker that had come back took over what it had claimed since (I8)",
     1868: "a listing from before a pause, heard after it, made a live worker look silent (I8)",
     4284: "the cost of a result was counted again when the same bytes came by again (I4)",
     7882: "a worker whose heartbeat was still being read was taken for one that has left (I8)",
