@@ -289,6 +289,49 @@ def test_a_worker_that_was_stopped_doubts_its_claims_even_after_its_heart_beats_
     virtually(law())
 
 
+def test_a_takeover_that_was_decided_before_the_worker_woke_is_void_once_it_has_resumed():
+    """I8: it lands after the worker has looked; only a new attempt keeps it from taking what is being paid for."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 1)
+        async with at(store, "w") as (manifest, worker):
+            (claim,) = await worker.claim(1)
+            late = transitions.claim("rival", 1, {"doc-0": claim.attempt}, (), "2026-01-01T00:00:00Z")
+            worker._in_doubt = True
+            await worker.assure(claim)
+            assert claim.attempt == 2
+            assert await manifest.register(0).commit(late) == {}
+            await worker.finish(claim, DONE, Usage())
+            record = await manifest.get("doc-0")
+            assert record is not None
+            assert [e["event"] for e in record["history"]] == ["planned", "claimed", "resumed", "done"]
+
+    virtually(law())
+
+
+@pytest.mark.parametrize("ending", ["finish", "release"])
+def test_a_claim_that_is_resumed_while_it_ends_still_ends(ending: str):
+    """The attempt moves on under a finish or a release in flight: it is told again under the new one."""
+
+    async def law() -> None:
+        store = FaultyStore(MemoryStore(), latency=0.02)
+        await planned(store, 1)
+        async with at(store, "w") as (manifest, worker):
+            (claim,) = await worker.claim(1)
+            worker._in_doubt = True
+            end = worker.finish(claim, DONE, Usage()) if ending == "finish" else worker.release([claim])
+            resuming = asyncio.create_task(worker._check_claims())
+            await asyncio.sleep(0)
+            await asyncio.gather(resuming, end)
+            record = await manifest.get("doc-0")
+            assert record is not None
+            assert record["status"] == ("done" if ending == "finish" else "pending")
+            assert worker.held == 0
+
+    virtually(law())
+
+
 def test_a_finish_whose_reply_was_lost_is_one_finish():
     """I2, I4: each fault on a finish leaves one finish in the history, and the caller is told of success."""
 

@@ -172,7 +172,7 @@ class _Replay:
             return None if before == "absent" else f"planned again at {at}"
         if kind in ("retried", "source changed"):
             return f"{kind} at {at} while it was running" if before == "running" else None
-        if kind in ("claimed", "taken over"):
+        if kind in ("claimed", "taken over", "resumed"):
             return self._claim(kind, event, before)
         if kind == "failed" and "dead" in event:
             return None if before == "running" and event["dead"] == self.owner else f"declared poison at {at} unclaimed"
@@ -181,7 +181,7 @@ class _Replay:
         return f"unknown event {kind!r} at {at}"
 
     def _next(self, kind: str) -> str:
-        if kind in ("claimed", "taken over"):
+        if kind in ("claimed", "taken over", "resumed"):
             return "running"
         return kind if kind in _FINISHES else "pending"
 
@@ -193,7 +193,8 @@ class _Replay:
         if kind == "taken over":
             return None if before == "running" and event["dead"] == owner else f"taken over at {event['at']} unclaimed"
         again = before == "running" and event["by"] == owner
-        return None if before == "pending" or again else f"claimed at {event['at']} while it was {before}"
+        fine = again if kind == "resumed" else again or before == "pending"
+        return None if fine else f"{kind} at {event['at']} while it was {before}"
 
     def _end(self, kind: str, event: Record, before: str) -> str | None:
         if before != "running":

@@ -87,6 +87,20 @@ def _claimed(record: Record, me: str, at: str, event: str, **more: Any) -> Recor
     return record | {"status": "running", "owner": me, "attempt": attempt, "history": history}
 
 
+def resume(me: str, claims: Mapping[str, int], at: str) -> Change:
+    """Takes up claims (document: attempt) again, under a new attempt, after this worker was away for so long that a
+    takeover of them may be on its way: that one is void then. Claims that were taken over already are left alone."""
+
+    def change(records: Records) -> Records:
+        return {
+            document: _claimed(records[document], me, at, "resumed")
+            for document, attempt in claims.items()
+            if holds(records, document, me, attempt)
+        }
+
+    return change
+
+
 def _take_over(record: Record, me: str, at: str) -> Record:
     deaths = record.get("deaths", 0) + 1
     if deaths < MAX_DEATHS:

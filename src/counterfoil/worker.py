@@ -26,9 +26,10 @@ LEASE = 30.0
 _MANY_SHARDS = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Claim:
-    """A document that is ours to finish, as long as nobody supersedes (owner, attempt)."""
+    """A document that is ours to finish, as long as nobody supersedes (owner, attempt). The attempt changes when a
+    worker that was away takes its claims up again."""
 
     document: str
     attempt: int
@@ -208,28 +209,46 @@ class Worker:
             raise ClaimLost(f"{claim.document}: another worker took it over")
 
     async def _check_claims(self) -> None:
-        """Drops every claim that somebody took over while this process was away."""
-        # Those of before the read: one made meanwhile is not in what was read, and would be dropped although ours.
+        """Takes every claim up again, and drops those that somebody took over while this process was away.
+
+        A look would not do: a takeover that was decided before our heartbeat may land right after it.
+        """
         held = {shard: list(claims.values()) for shard, claims in self._held.items() if claims}
-        async for shard, state in self._manifest.states(list(held)):
-            for claim in held[shard]:
-                if not transitions.holds(state.records, claim.document, self._me, claim.attempt):
+        await asyncio.gather(*(self._resume(shard, claims) for shard, claims in held.items()))
+
+    async def _resume(self, shard: int, claims: Sequence[Claim]) -> None:
+        change = transitions.resume(self._me, {c.document: c.attempt for c in claims}, self._clock.stamp())
+
+        def landed(updates: Records) -> None:
+            for claim in claims:
+                if claim.document in updates:
+                    claim.attempt = updates[claim.document]["attempt"]
+                else:
                     self._drop(claim)
+
+        try:
+            await self._commit(shard, change, landed)
+        except CommitUncertain:  # what did land is found as ours by the next claim in this shard
+            for claim in claims:
+                self._drop(claim)
 
     async def finish(self, claim: Claim, facts: Mapping[str, Any], usage: Usage) -> None:
         """Records the outcome, durably. Raises `ClaimLost` if another worker has taken the document over."""
-        change = transitions.finish(claim.document, self._me, claim.attempt, facts, usage, self._clock.stamp())
+        at = self._clock.stamp()
 
         def landed(_: Records) -> None:
             self._drop(claim)
 
-        try:
-            while True:
+        while True:
+            attempt = claim.attempt
+            change = transitions.finish(claim.document, self._me, attempt, facts, usage, at)
+            try:
                 with suppress(CommitUncertain):  # a finish that landed already is no change: ask again
                     return await self._commit(self._shard(claim.document), change, landed)
-        except ClaimLost:
-            self._drop(claim)
-            raise
+            except ClaimLost:
+                if claim.attempt == attempt:  # else it was taken up again under way
+                    self._drop(claim)
+                    raise
 
     def _drop(self, claim: Claim) -> None:
         if self._ours(claim):
@@ -242,13 +261,17 @@ class Worker:
             by_shard.setdefault(self._shard(claim.document), []).append(claim)
 
         async def give_back(shard: int, given: list[Claim]) -> None:
-            pairs = [(claim.document, claim.attempt) for claim in given]
-            change = transitions.release(pairs, self._me, usage or {}, self._clock.stamp())
+            pairs = [(claim, claim.attempt) for claim in given]
+            named = [(claim.document, attempt) for claim, attempt in pairs]
+            change = transitions.release(named, self._me, usage or {}, self._clock.stamp())
 
             def landed(_: Records) -> None:
-                for claim in given:
-                    self._drop(claim)
+                for claim, attempt in pairs:
+                    if claim.attempt == attempt:
+                        self._drop(claim)
 
             await self._commit(shard, change, landed)
+            if again := [claim for claim, attempt in pairs if claim.attempt != attempt]:
+                await give_back(shard, again)  # they were taken up again under way
 
         await asyncio.gather(*(give_back(shard, given) for shard, given in by_shard.items()))

@@ -115,11 +115,11 @@ MUTANTS = (
         "pass",
     ),
     Mutant(
-        "a claim is judged by what was read before it",
+        "a claim is judged by what was resumed before it",
         worker.Worker,
-        "_check_claims",
-        "for claim in held[shard]",
-        "for claim in list(self._held[shard].values())",
+        "_resume",
+        "for claim in claims:\n            if",
+        "for claim in list(self._held[shard].values()):\n            if",
     ),
     Mutant(
         "a listing speaks for the time until it is heard",

@@ -47,6 +47,9 @@ class Replay:
                 self._need(self.status not in FINISHED, "I2", event)
                 self._need(self.status == "pending" or self.owner == event["by"], "I3", event)
                 self._claimed(event)
+            case "resumed":
+                self._need(self.status == "running" and self.owner == event["by"], "I3", event)
+                self._claimed(event)
             case "taken over":
                 self._need(self.status == "running" and self.owner == event["dead"] != event["by"], "I3", event)
                 self.deaths += 1
