@@ -14,9 +14,9 @@ from tests.virtual import virtual_clock, virtually
 
 from counterfoil import transitions
 from counterfoil.document import Usage
-from counterfoil.errors import ClaimLost
+from counterfoil.errors import ClaimLost, Unavailable
 from counterfoil.jsonfile import decode, encode
-from counterfoil.liveness import heartbeat_key
+from counterfoil.liveness import Heart, heartbeat_key
 from counterfoil.manifest import Manifest, shard_of
 from counterfoil.store import Object
 from counterfoil.store_memory import MemoryStore
@@ -421,6 +421,26 @@ def test_a_worker_that_is_cancelled_while_it_leaves_gives_its_claims_back(gap: f
         manifest = await Manifest.read(store, clock=virtual_clock())
         assert {record["status"] async for _, record in manifest.records()} == {"pending"}
         assert await store.get(heartbeat_key("w")) is None
+
+    virtually(law())
+
+
+def test_no_two_attempts_at_a_heartbeat_are_equal():
+    """One that lands late must not make its writer look as it did before."""
+
+    async def law() -> None:
+        store, bodies = FaultyStore(MemoryStore()), list[bytes]()
+
+        async def put(key: str, body: bytes) -> None:
+            bodies.append(body)
+            if len(bodies) % 3:
+                raise Unavailable("no reply")
+
+        store.put = put
+        heart = Heart(store, "w", virtual_clock(), LEASE)
+        for _ in range(3):
+            await heart.beat()
+        assert len(bodies) == len(set(bodies)) == 9
 
     virtually(law())
 

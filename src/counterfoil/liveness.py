@@ -91,14 +91,18 @@ class Heart:
 
     async def beat(self) -> None:
         """Writes the next heartbeat; its time counts from before the write, when we surely were alive."""
-        self._beats += 1
         begun = self._clock.monotonic()
-        body = encode(self._about | {"counter": self._beats, "seen": self._clock.stamp()})
-        await retried(self._clock, lambda: self._write(body), patience=self._lease)
+        await retried(self._clock, self._attempt, patience=self._lease)
         self._last = begun
 
-    async def _write(self, body: bytes) -> None:
-        """One attempt. One that hangs is given up while there is time for another, before we seem dead."""
+    async def _attempt(self) -> None:
+        """One attempt. One that hangs is given up while there is time for another, before we seem dead.
+
+        No two attempts have the same body: one that lands late, over newer ones, must not bring back what others have
+        seen before, or we would seem not to have changed since.
+        """
+        self._beats += 1
+        body = encode(self._about | {"counter": self._beats, "seen": self._clock.stamp()})
         try:
             async with asyncio.timeout(self._lease / 4):
                 await self._store.put(heartbeat_key(self._worker), body)
