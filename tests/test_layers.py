@@ -33,11 +33,11 @@ FLOORS = [
     "einvoice* pdf* rules* prompt model_answer liveness transitions",
     "manifest register",
     "commit",
-    "locations layout model model_* prices pace offload",
+    "locations layout model model_* prices pace pace_* offload",
     "store_*",
     "store document",
     "amounts dates clock invoice jsonfile",
-    "currencies errors tasks",
+    "allowance currencies errors tasks",
 ]
 HEAVY = {"pydantic", "lxml", "pypdfium2", "obstore", "aiohttp", "rich", "stdnum", "genai_prices", "boto3", "openpyxl"}
 HEAVY |= {"pyarrow", "pebble"}

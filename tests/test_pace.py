@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
+from tests.virtual import virtual_clock, virtually
 
 from counterfoil.clock import Clock
 from counterfoil.pace import LONGEST_HOLD, WIDEST_SPREAD, Pace
@@ -50,41 +52,48 @@ def test_no_more_calls_than_the_concurrency_are_in_flight():
     assert asyncio.run(story()) == (3, 50)
 
 
+async def refused(pace: Pace, *waits: float | None) -> None:
+    """As many calls as there are waits start at once, and are all refused."""
+    async with AsyncExitStack() as stack:
+        slots = [await stack.enter_async_context(pace.slot()) for _ in waits]
+    for slot, wait in zip(slots, waits, strict=True):
+        pace.refused(slot, wait)
+
+
+def first_start(*waits: float | None, chance: float = 0.0) -> float:
+    """When the next call after such refusals starts."""
+
+    async def story() -> float:
+        time = Virtual(chance)
+        pace = Pace(10, clock=time.clock)
+        await refused(pace, *waits)
+        return await start_of(pace, time)
+
+    return asyncio.run(story())
+
+
 def test_one_refusal_holds_back_the_starts_of_everybody():
     """After a Retry-After of 7 s no task starts before 7 s are over."""
 
     async def story() -> list[float]:
         time = Virtual()
         pace = Pace(10, clock=time.clock)
-        pace.limited(7)
+        await refused(pace, 7)
         return await asyncio.gather(*(start_of(pace, time) for _ in range(20)))
 
-    assert min(asyncio.run(story())) == 7
+    starts = asyncio.run(story())
+    assert starts[0] == pytest.approx(7)
+    assert starts == sorted(starts)
 
 
 def test_a_refusal_that_gives_no_time_holds_back_nobody_else():
     """Only the refused call backs off then; this is its caller's business."""
-
-    async def story() -> float:
-        time = Virtual()
-        pace = Pace(1, clock=time.clock)
-        pace.limited(None)
-        return await start_of(pace, time)
-
-    assert asyncio.run(story()) == 0
+    assert first_start(None) == 0
 
 
 def test_a_shorter_wait_never_ends_a_longer_one():
     """The latest moment that any refusal named is the one that counts."""
-
-    async def story() -> float:
-        time = Virtual()
-        pace = Pace(1, clock=time.clock)
-        pace.limited(30)
-        pace.limited(1)
-        return await start_of(pace, time)
-
-    assert asyncio.run(story()) == 30
+    assert first_start(30, 1) == pytest.approx(30)
 
 
 def test_a_hold_that_is_prolonged_while_a_task_waits_is_waited_out_whole():
@@ -92,39 +101,42 @@ def test_a_hold_that_is_prolonged_while_a_task_waits_is_waited_out_whole():
 
     async def story() -> float:
         time = Virtual()
-        pace = Pace(1, clock=time.clock)
-        pace.limited(5)
-        start = asyncio.create_task(start_of(pace, time))
-        await asyncio.sleep(0)
-        pace.limited(9)
-        return await start
+        pace = Pace(10, clock=time.clock)
+        async with pace.slot() as first, pace.slot() as second:
+            pace.refused(first, 5)
+            start = asyncio.create_task(start_of(pace, time))
+            await asyncio.sleep(0)
+            pace.refused(second, 9)
+            return await start
 
     assert asyncio.run(story()) >= 9
 
 
 @pytest.mark.parametrize(("hold", "spread"), [(4, 1), (100, WIDEST_SPREAD)])
-def test_held_starts_are_spread_so_that_they_do_not_come_as_one_burst(hold: float, spread: float):
-    """The last lucky draw starts a quarter of the hold later, at most two seconds."""
-
-    async def story() -> float:
-        time = Virtual(chance=1.0)
-        pace = Pace(1, clock=time.clock)
-        pace.limited(hold)
-        return await start_of(pace, time)
-
-    assert asyncio.run(story()) == hold + spread
+def test_processes_that_are_held_alike_do_not_come_back_at_once(hold: float, spread: float):
+    """The last lucky draw ends the hold a quarter later, at most two seconds."""
+    assert first_start(hold, chance=1.0) == pytest.approx(hold + spread)
 
 
 def test_a_server_can_not_hold_us_for_a_day():
     """A wait without reason is cut to ten minutes, after which the server is asked again."""
+    assert first_start(86_400) == pytest.approx(LONGEST_HOLD)
 
-    async def story() -> float:
-        time = Virtual()
-        pace = Pace(1, clock=time.clock)
-        pace.limited(86_400)
-        return await start_of(pace, time)
 
-    assert asyncio.run(story()) == LONGEST_HOLD
+def test_calls_start_in_the_order_in_which_they_came():
+    """A retry whose time has come stands behind who came before it, and before who comes after."""
+
+    async def story() -> list[int]:
+        pace, order = Pace(8, rpm=60, clock=virtual_clock()), list[int]()
+
+        async def call(number: int) -> None:
+            async with pace.slot():
+                order.append(number)
+
+        await asyncio.gather(*(call(number) for number in range(30)))
+        return order
+
+    assert virtually(story()) == list(range(30))
 
 
 def test_a_cancelled_waiter_takes_no_slot_with_it():

@@ -82,6 +82,21 @@ def cli() -> None:
     metavar="N",
     help="Most model calls at once.",
 )
+@click.option(
+    "--rpm",
+    type=click.IntRange(1, 10_000_000),
+    metavar="N",
+    help="Most model calls a minute. Without it, the pace is found.",
+)
+@click.option("--tpm", type=click.IntRange(1), metavar="N", help="Most tokens a minute, of requests and answers.")
+@click.option(
+    "--max-attempts",
+    type=click.IntRange(1, 1000),
+    default=6,
+    show_default=True,
+    metavar="N",
+    help="Most calls for one answer, before the document fails.",
+)
 @click.option("--include", multiple=True, metavar="GLOB", help="Only files whose path or name matches; repeatable.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Take the first N documents of SOURCE only.")
 @click.option(

@@ -41,6 +41,9 @@ class Options:
     model: str | None = None
     reader: ReaderName = "auto"
     concurrency: int = 128
+    rpm: int | None = None
+    tpm: int | None = None
+    max_attempts: int = 6
     include: Sequence[str] = ()
     limit: int | None = None
     shards: int | None = None
@@ -87,8 +90,9 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         worker = await stack.enter_async_context(Worker.join(manifest, lease=options.lease))
         await importing
         model = await stack.enter_async_context(opening)
-        settings = Settings(options.reader, options.concurrency, limits)
-        run = Run(Tools(source, manifest, worker, offload, Pace(options.concurrency, clock=clock), model), settings)
+        settings = Settings(options.reader, options.concurrency, limits, max_attempts=options.max_attempts)
+        pace = Pace(options.concurrency, rpm=options.rpm, tpm=options.tpm, clock=clock)
+        run = Run(Tools(source, manifest, worker, offload, pace, model), settings)
         signals.handle(run)
         async with display.following(lambda: snapshot(run, started)):
             await run.work(known)

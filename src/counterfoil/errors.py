@@ -3,6 +3,10 @@
 Foreign errors stop at the adapters and are re-raised as one of these, `from exc`. Nothing here does any work.
 """
 
+from __future__ import annotations
+
+from .allowance import Allowance
+
 
 class CounterfoilError(Exception):
     """The root: catch this to catch whatever Counterfoil raises on purpose."""
@@ -24,11 +28,13 @@ class Unavailable(CounterfoilError):
 
 
 class RateLimited(Unavailable):
-    """A model asked us to slow down. `retry_after` is in seconds, None where the server did not say."""
+    """A model asked us to slow down. `retry_after` is in seconds, None where the server did not say; `allowances` is
+    what it said to be left of its limits."""
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, retry_after: float | None = None, allowances: tuple[Allowance, ...] = ()) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.allowances = allowances
 
 
 class Conflict(CounterfoilError):

@@ -92,11 +92,19 @@ async def ask_model(
     permit: Callable[[], Awaitable[None]],
     today: date,
     clock: Clock,
+    max_attempts: int,
 ) -> Extraction:
-    """Has the model read the text. `permit` is awaited before each call and forbids it by raising. An error
-    that ends this bears what was used as its `usage`."""
+    """Has the model read the text. `permit` is awaited before each call and forbids it by raising; `max_attempts`
+    bounds the calls for one answer. An error that ends this bears what was used as its `usage`."""
     invoice, usage = await extract_with_model(
-        reading.text, name, model, pace, sleep=clock.sleep, random=clock.random, permit=permit
+        reading.text,
+        name,
+        model,
+        pace,
+        sleep=clock.sleep,
+        random=clock.random,
+        permit=permit,
+        max_attempts=max_attempts,
     )
     return _checked(invoice, "model", reading, today, usage)
 

@@ -110,18 +110,20 @@ class _Caller:
         wait = self.random() * min(BACK_OFF_CAP, BACK_OFF_BASE * 2 ** min(failures, 16))
         if not isinstance(error, RateLimited):
             return wait
-        self.pace.limited(error.retry_after)
         return max(wait, min(error.retry_after or 0.0, LONGEST_HOLD))
 
     async def _call(self, request: Request) -> Answer:
-        async with self.pace.slot():
+        async with self.pace.slot(sum(len(turn.content) for turn in request.turns)) as slot:
             if self.permit:
                 await self.permit()
             try:
                 answer = await self._within_deadline(request)
             except MAY_HAVE_REACHED_IT as error:
                 self.usage += Usage(calls=not isinstance(error, Unreachable))
+                if isinstance(error, RateLimited):
+                    self.pace.refused(slot, error.retry_after, error.allowances)
                 raise
+            self.pace.answered(slot, answer.input_tokens, answer.output_tokens, answer.allowances)
         self.usage += usage_of(answer, self.model.name)
         return answer
 

@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from .allowance import Allowance
 from .errors import CounterfoilError, SetupError, Unavailable
 from .model_address import Address, openai_address
 
@@ -44,7 +45,8 @@ class Answer:
     """What the model said and what it took. Token counts are the server's own; all are 0 where it sent none.
 
     `cached_tokens` are those of `input_tokens` that the provider had cached. `finish` is `length` for a text that was
-    cut off, and `refused` where the model or a filter declined, with `refusal` in words if there were any.
+    cut off, and `refused` where the model or a filter declined, with `refusal` in words if there were any. `allowances`
+    is what the server said to be left of its limits.
     """
 
     text: str
@@ -54,6 +56,7 @@ class Answer:
     finish: Literal["stop", "length", "refused"] = "stop"
     refusal: str | None = None
     cached_tokens: int = 0
+    allowances: tuple[Allowance, ...] = ()
 
 
 class Model(Protocol):

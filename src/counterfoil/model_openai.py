@@ -20,6 +20,7 @@ from . import prices
 from .errors import InputError, SetupError, Unavailable
 from .model import Answer, Model, Request, Turn, Unreachable
 from .model_address import Address
+from .model_allowance import allowances
 from .model_refusals import FEATURES, Feature, Refusal, brief
 
 CONNECT_SECONDS = 30.0
@@ -66,11 +67,11 @@ class OpenAIModel:
             status, headers, body = await self._post(_payload(self._model, request, offered))
             reply = _mapping(_parsed(body))
             if status == 200 and "choices" in reply:
-                return _answer(reply, self._model)
+                return _answer(reply, self._model, headers)
             refusal = Refusal.of(status, headers, body, reply, self._key)
             missing = refusal.refused_feature(offered)
             if missing is None:
-                raise refusal.error(self._where())
+                raise refusal.error(self._where(), allowances(headers))
             self._lacks.add(missing)
 
     async def _post(self, payload: dict[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
@@ -123,7 +124,7 @@ def _with_schema_in_words(request: Request) -> tuple[Turn, ...]:
     )
 
 
-def _answer(reply: Mapping[str, Any], model: str) -> Answer:
+def _answer(reply: Mapping[str, Any], model: str, headers: Mapping[str, str]) -> Answer:
     choices = reply["choices"]
     choice = _mapping(cast("list[Any]", choices)[0] if isinstance(choices, list) and choices else None)
     message, usage = _mapping(choice.get("message")), _mapping(reply.get("usage"))
@@ -136,6 +137,7 @@ def _answer(reply: Mapping[str, Any], model: str) -> Answer:
         finish="refused" if refusal or finish == "content_filter" else "length" if finish == "length" else "stop",
         refusal=str(refusal) if refusal else None,
         cached_tokens=_count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
+        allowances=allowances(headers),
     )
 
 

@@ -14,6 +14,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, cast
 
+from .allowance import Allowance
 from .errors import CounterfoilError, InputError, RateLimited, SetupError, Unavailable
 
 Feature = Literal["json_schema", "json_object", "temperature"]
@@ -80,10 +81,10 @@ class Refusal:
         formats: tuple[Feature, ...] = ("json_schema", "json_object")
         return next((f for f in formats if f in offered and _FORMAT_WORDS.search(self.words)), None)
 
-    def error(self, where: str) -> CounterfoilError:
-        """The error to raise; `where` names server and model."""
+    def error(self, where: str, allowances: tuple[Allowance, ...] = ()) -> CounterfoilError:
+        """The error to raise; `where` names server and model, `allowances` is what the headers said."""
         said = f"(status {self.status}): {self.quote}"
-        return self._terminal(where, said) or self._transient(where, said)
+        return self._terminal(where, said) or self._transient(where, said, allowances)
 
     def _terminal(self, where: str, said: str) -> CounterfoilError | None:
         if self.codes & _NO_MONEY or self.status == 402:
@@ -100,10 +101,10 @@ class Refusal:
             )
         return None
 
-    def _transient(self, where: str, said: str) -> CounterfoilError:
+    def _transient(self, where: str, said: str, allowances: tuple[Allowance, ...]) -> CounterfoilError:
         # A 503 with Retry-After is the plain HTTP way to say "slow down".
         if self.status in (429, 529) or (self.status == 503 and self.retry_after is not None):
-            return RateLimited(f"{where} asks us to slow down {said}", self.retry_after)
+            return RateLimited(f"{where} asks us to slow down {said}", self.retry_after, allowances)
         if self.status in (408, 409, 425) or not 400 <= self.status < 500:
             return Unavailable(f"{where} could not answer {said}")
         # What is wrong with a request that others like it are not refused for is its document.
@@ -120,14 +121,14 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     """What `Retry-After` asks for, in seconds, whether it is written as such or as a date; None if it says nothing."""
     value = headers.get("Retry-After", "").strip()
     try:
-        seconds = max(_epoch(value) - _now_of(headers), 0.0) if value.endswith("GMT") else float(value)
+        seconds = max(_epoch(value) - server_time(headers), 0.0) if value.endswith("GMT") else float(value)
     except (ValueError, TypeError):
         return None
     return seconds if 0 <= seconds < float("inf") else None
 
 
-def _now_of(headers: Mapping[str, str]) -> float:
-    # The server's own clock, where it says it: ours may be off by more than the wait.
+def server_time(headers: Mapping[str, str]) -> float:
+    """Seconds since 1970 by the server's own clock, where it says it: ours may be off by more than the wait."""
     date = headers.get("Date")
     return _epoch(date) if date else time.time()
 

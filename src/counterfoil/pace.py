@@ -1,55 +1,142 @@
-"""When the next model call may start: no more than so many at once, and none before the server wants to hear from us.
+"""When the next model call may start: so many at once, so many a minute, and never before the server wants to hear us.
 
 One `Pace` is shared by all tasks that call one model, first attempts and retries alike, so that one refusal slows all
-of them. It promises first come, first served. It never makes, counts or retries a call.
+of them. It promises first come, first served; that limits given in calls or tokens a minute are kept in any minute,
+without bursts; and that without a refusal, a limit or a word of the server's nothing is slowed below `concurrency`.
+It never makes, counts or retries a call.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
+from .allowance import Allowance
 from .clock import Clock
+from .pace_budget import Budget, Entry, TokenEstimate
+from .pace_found import FoundRate, Start
+from .pace_told import Told
 
 LONGEST_HOLD = 600.0
 """Seconds. A server that asks for more (a day's quota, say) is asked again after this long."""
 WIDEST_SPREAD = 2.0
-"""Seconds over which the starts that a hold kept back are spread, at most; a quarter of the hold if that is less."""
+"""Seconds by which a hold ends later at most, a quarter of it if that is less: other processes wait for its end too."""
+LONGEST_NAP = 1.0
+"""Seconds after which whoever is first in the line looks again: a newer reply may have said that there is more."""
+_INSTANT = 1e-6
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """One call's place: what it was thought to take when it started."""
+
+    start: Start
+    characters: int
+    tokens: float
+    spent_before: float
+    entry: Entry | None
 
 
 class Pace:
-    """Bounds the calls in flight to `concurrency`, and keeps back new starts while a server's `Retry-After` lasts."""
+    """At most `concurrency` calls in flight, `rpm` calls and `tpm` tokens a minute, and what the server bears."""
 
-    def __init__(self, concurrency: int, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, concurrency: int, *, rpm: float | None = None, tpm: float | None = None, clock: Clock | None = None
+    ) -> None:
         self._free = asyncio.Semaphore(concurrency)
+        self._line = asyncio.Lock()
         self._clock = clock or Clock()
         self._held_until = self._clock.monotonic()
-        self._spread = 0.0
+        self._requests = Budget(rpm) if rpm else None
+        self._tokens = Budget(tpm) if tpm else None
+        self._found = FoundRate()
+        self._told = {"requests": Told(LONGEST_HOLD), "tokens": Told(LONGEST_HOLD)}
+        self._estimate = TokenEstimate()
+        self._started = 0
+        self._spent = 0.0
         self.in_flight = 0
         """Calls that have their slot now."""
 
+    @property
+    def rate(self) -> float:
+        """Starts a second that the server is now thought to bear; infinite while it has refused none."""
+        return self._found.rate(self._clock.monotonic())
+
     @asynccontextmanager
-    async def slot(self) -> AsyncGenerator[None]:
+    async def slot(self, characters: int = 0) -> AsyncGenerator[Slot]:
         """Waits for its turn, and takes up one of the slots for as long as the block lasts. Hold it for one call only,
-        not while backing off."""
+        not while backing off, and tell `answered` or `refused` how it went. `characters` are those of the request."""
         async with self._free:
-            await self._wait_out_the_hold()
+            async with self._line:
+                slot = await self._start(characters)
             self.in_flight += 1
             try:
-                yield
+                yield slot
             finally:
                 self.in_flight -= 1
 
-    def limited(self, retry_after: float | None) -> None:
-        """A server refused a call for its rate: no call starts for `retry_after` seconds (None: nobody else waits)."""
-        if retry_after is None or retry_after <= 0:
-            return
-        hold = min(retry_after, LONGEST_HOLD)
-        self._spread = min(hold / 4, WIDEST_SPREAD)
-        self._held_until = max(self._held_until, self._clock.monotonic() + hold)
+    def answered(
+        self, slot: Slot, input_tokens: int = 0, output_tokens: int = 0, allowances: Iterable[Allowance] = ()
+    ) -> None:
+        """The call was answered; tokens as the server counted them, 0 where it did not."""
+        self._estimate.learn(slot.characters, input_tokens, output_tokens)
+        if input_tokens + output_tokens:
+            self._correct(slot, input_tokens + output_tokens)
+        self._hear(slot, allowances)
 
-    async def _wait_out_the_hold(self) -> None:
-        # A loop, as another refusal may have prolonged the hold while this one slept.
-        while (left := self._held_until - self._clock.monotonic()) > 0:
-            await self._clock.sleep(left + self._clock.random() * self._spread)
+    def refused(self, slot: Slot, retry_after: float | None = None, allowances: Iterable[Allowance] = ()) -> None:
+        """The server refused the call for its rate, and asked for `retry_after` seconds without calls."""
+        self._correct(slot, 0)
+        wait = min(max(retry_after or 0.0, 0.0), LONGEST_HOLD)
+        self._hold(self._found.refused(slot.start, wait, self._clock.monotonic()))
+        self._hear(slot, allowances)
+
+    def _hear(self, slot: Slot, allowances: Iterable[Allowance]) -> None:
+        now = self._clock.monotonic()
+        for told in allowances:
+            since = self._started - slot.start.number if told.of == "requests" else self._spent - slot.spent_before
+            empty = self._told[told.of].heard(told, slot.start.number, slot.start.at, since, now)
+            if empty > 0:  # as good as a refusal, and it cost none
+                self._found.decrease(slot.start, empty, now)
+
+    def _correct(self, slot: Slot, tokens: float) -> None:
+        if self._tokens and slot.entry:
+            self._tokens.correct(slot.entry, tokens)
+            slot.tokens = tokens
+
+    def _hold(self, seconds: float) -> None:
+        if seconds > 0:
+            late = self._clock.random() * min(seconds / 4, WIDEST_SPREAD)
+            self._held_until = max(self._held_until, self._clock.monotonic() + seconds + late)
+
+    async def _start(self, characters: int) -> Slot:
+        """Only the first in the line is in here. A loop, as what is said meanwhile may prolong its wait or end it."""
+        tokens = self._estimate.tokens(characters)
+        while (wait := self._wait(tokens, self._clock.monotonic())) > _INSTANT:
+            await self._clock.sleep(min(wait, LONGEST_NAP))
+        return self._go(characters, tokens, self._clock.monotonic())
+
+    def _wait(self, tokens: float, now: float) -> float:
+        return max(
+            self._held_until - now,
+            self._requests.wait(1, now) if self._requests else 0.0,
+            self._tokens.wait(tokens, now) if self._tokens else 0.0,
+            self._found.wait(now),
+            self._told["requests"].wait(1, now),
+            self._told["tokens"].wait(tokens, now),
+        )
+
+    def _go(self, characters: int, tokens: float, now: float) -> Slot:
+        self._started += 1
+        self._spent += tokens
+        slot = Slot(Start(self._started, now), characters, tokens, self._spent, None)
+        if self._requests:
+            self._requests.take(1, now)
+        if self._tokens:
+            slot.entry = self._tokens.take(tokens, now)
+        self._found.started(slot.start)
+        self._told["requests"].started(1, now)
+        self._told["tokens"].started(tokens, now)
+        return slot

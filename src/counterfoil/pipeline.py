@@ -33,19 +33,22 @@ from .worker import Claim, Worker
 
 _READ_AHEAD = 32
 _LEAST_AHEAD = 4
+_MOST_RESTING = 256
 _OTHERS_LOOKED_AT_EVERY = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How documents are read, and how much happens at once. `grace` is how long (s) calls in flight may take to end
-    once the run is told to stop; `poll` the longest time (s) between two looks at what other workers did."""
+    once the run is told to stop; `poll` the longest time (s) between two looks at what other workers did.
+    `max_attempts` bounds the calls for one answer."""
 
     reader: ReaderName = "auto"
     concurrency: int = 128
     limits: Limits = field(default_factory=Limits)
     grace: float = 30.0
     poll: float = 5.0
+    max_attempts: int = 6
 
 
 @dataclass(slots=True)
@@ -85,7 +88,7 @@ class Run:
         self._stopping = asyncio.Event()
         self._fatal: Exception | None = None
         self._active: set[asyncio.Task[None]] = set()
-        self._quiet = 0
+        self._resting = self._quiet = 0
         self._surveyed = self.clock.monotonic()
         self._inputs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -142,13 +145,14 @@ class Run:
         """How many more documents may be on their way: those at the model, and those being read ahead for it.
 
         Reading ahead waits for our first answer, and then takes only a part of what is pending: until then, and near
-        the end, others may have a free slot for what we could only queue.
+        the end, others may have a free slot for what we could only queue. Documents that rest between two attempts
+        take no room, within reason: those that keep failing must not hold up the others.
         """
         calls = self.settings.concurrency if self.tools.model else 0
         share = max(_LEAST_AHEAD, self.tools.worker.statuses["pending"] // 4)
         waiting = calls > 0 and not self.tally.usage.calls
         ahead = 0 if waiting else min(max(_READ_AHEAD, calls // 8), share)
-        return calls + ahead - len(self._active)
+        return calls + ahead + min(self._resting, max(calls, _MOST_RESTING)) - len(self._active)
 
     async def _next_claims(self, planning: asyncio.Task[None]) -> list[Claim]:
         """Claims for the room there is. Where there is none, waits for one of our tasks to end, or for news."""
@@ -237,9 +241,12 @@ class Run:
     async def _sleep_unless_stopping(self, seconds: float) -> None:
         """Between two attempts: a run that is being stopped need not wait for what it will not do."""
         rest = [asyncio.create_task(self._stopping.wait()), asyncio.ensure_future(self.clock.sleep(seconds))]
+        self._resting += 1
+        self.tools.worker.news.set()
         try:
             await asyncio.wait(rest, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._resting -= 1
             for task in rest:
                 task.cancel()
         self._go_on()
@@ -269,8 +276,9 @@ class Run:
 
         today, clock = self.clock.utc().date(), replace(self.clock, sleep=self._sleep_unless_stopping)
         try:
+            model, attempts = self.tools.model, self.settings.max_attempts
             return await ask_model(
-                examined.reading, claim.document, self.tools.model, self.tools.pace, permit, today, clock
+                examined.reading, claim.document, model, self.tools.pace, permit, today, clock, attempts
             )
         except BaseException as exc:
             self.tally.usage += usage_of_error(exc)  # however it ended, it may have to be paid
