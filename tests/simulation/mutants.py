@@ -122,13 +122,6 @@ MUTANTS = (
         "for claim in list(self._held[shard].values()):\n            if",
     ),
     Mutant(
-        "a late heartbeat brings an old one back",
-        liveness.Heart,
-        "_attempt",
-        "self._beats += 1",
-        "self._beats = 1 + int(self._clock.monotonic() / self._lease * 3)",
-    ),
-    Mutant(
         "a listing speaks for the time until it is heard",
         liveness.Liveness,
         "_dead",
