@@ -126,17 +126,20 @@ def test_a_server_can_not_hold_us_for_a_day():
 def test_calls_start_in_the_order_in_which_they_came():
     """A retry whose time has come stands behind who came before it, and before who comes after."""
 
-    async def story() -> list[int]:
-        pace, order = Pace(8, rpm=60, clock=virtual_clock()), list[int]()
+    async def story() -> list[str]:
+        clock, order = virtual_clock(), list[str]()
+        pace = Pace(8, rpm=60, clock=clock)
 
-        async def call(number: int) -> None:
+        async def call(name: str, comes: float = 0.0) -> None:
+            await clock.sleep(comes)
             async with pace.slot():
-                order.append(number)
+                order.append(name)
 
-        await asyncio.gather(*(call(number) for number in range(30)))
+        waiting = [call(f"first attempt {number}") for number in range(20)]
+        await asyncio.gather(*waiting, call("comes later", 7.1), call("retry", 7.0))
         return order
 
-    assert virtually(story()) == list(range(30))
+    assert virtually(story()) == [*(f"first attempt {number}" for number in range(20)), "retry", "comes later"]
 
 
 def test_a_cancelled_waiter_takes_no_slot_with_it():

@@ -30,12 +30,11 @@ _INSTANT = 1e-6
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """One call's place: what it was thought to take when it started."""
+    """One call's place. `spent` are all tokens that were thought to be taken up to its start, its own included."""
 
     start: Start
     characters: int
-    tokens: float
-    spent_before: float
+    spent: float
     entry: Entry | None
 
 
@@ -58,11 +57,6 @@ class Pace:
         self._spent = 0.0
         self.in_flight = 0
         """Calls that have their slot now."""
-
-    @property
-    def rate(self) -> float:
-        """Starts a second that the server is now thought to bear; infinite while it has refused none."""
-        return self._found.rate(self._clock.monotonic())
 
     @asynccontextmanager
     async def slot(self, characters: int = 0) -> AsyncGenerator[Slot]:
@@ -96,7 +90,7 @@ class Pace:
     def _hear(self, slot: Slot, allowances: Iterable[Allowance]) -> None:
         now = self._clock.monotonic()
         for told in allowances:
-            since = self._started - slot.start.number if told.of == "requests" else self._spent - slot.spent_before
+            since = self._started - slot.start.number if told.of == "requests" else self._spent - slot.spent
             empty = self._told[told.of].heard(told, slot.start.number, slot.start.at, since, now)
             if empty > 0:  # as good as a refusal, and it cost none
                 self._found.decrease(slot.start, empty, now)
@@ -104,7 +98,6 @@ class Pace:
     def _correct(self, slot: Slot, tokens: float) -> None:
         if self._tokens and slot.entry:
             self._tokens.correct(slot.entry, tokens)
-            slot.tokens = tokens
 
     def _hold(self, seconds: float) -> None:
         if seconds > 0:
@@ -131,7 +124,7 @@ class Pace:
     def _go(self, characters: int, tokens: float, now: float) -> Slot:
         self._started += 1
         self._spent += tokens
-        slot = Slot(Start(self._started, now), characters, tokens, self._spent, None)
+        slot = Slot(Start(self._started, now), characters, self._spent, None)
         if self._requests:
             self._requests.take(1, now)
         if self._tokens:
