@@ -425,6 +425,25 @@ def test_a_worker_that_is_cancelled_while_it_leaves_gives_its_claims_back(gap: f
     virtually(law())
 
 
+def test_joining_waits_out_a_store_that_is_away_for_longer_than_a_lease():
+    """A short lease is no reason to end a run before it has begun."""
+
+    async def law() -> None:
+        store = FaultyStore(MemoryStore())
+        plain, until = store.put, 20.0
+
+        async def put(key: str, body: bytes) -> None:
+            if asyncio.get_running_loop().time() < until:
+                raise Unavailable("no reply")
+            await plain(key, body)
+
+        store.put = put
+        async with Manifest.open(store, clock=virtual_clock(), writer="w") as manifest, Worker.join(manifest, lease=3):
+            assert await store.get(heartbeat_key("w")) is not None
+
+    virtually(law())
+
+
 def test_no_two_attempts_at_a_heartbeat_are_equal():
     """One that lands late must not make its writer look as it did before."""
 

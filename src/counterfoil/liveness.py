@@ -89,25 +89,30 @@ class Heart:
     def stalled(self) -> bool:
         return self._clock.monotonic() - self._last > self._lease / 2
 
+    async def begin(self) -> None:
+        """Writes the first heartbeat, however long that takes: nothing is claimed before it."""
+        await retried(self._clock, self._attempt)
+
     async def beat(self) -> None:
-        """Writes the next heartbeat; its time counts from before the write, when we surely were alive."""
-        begun = self._clock.monotonic()
+        """Writes the next heartbeat."""
         await retried(self._clock, self._attempt, patience=self._lease)
-        self._last = begun
 
     async def _attempt(self) -> None:
         """One attempt. One that hangs is given up while there is time for another, before we seem dead.
 
         No two attempts have the same body: one that lands late, over newer ones, must not bring back what others have
-        seen before, or we would seem not to have changed since.
+        seen before, or we would seem not to have changed since. Its time counts from before the write, when we surely
+        were alive.
         """
         self._beats += 1
+        begun = self._clock.monotonic()
         body = encode(self._about | {"counter": self._beats, "seen": self._clock.stamp()})
         try:
             async with asyncio.timeout(self._lease / 4):
                 await self._store.put(heartbeat_key(self._worker), body)
         except TimeoutError as exc:
             raise Unavailable(f"{self._store.url} took no heartbeat within {self._lease / 4:g} s") from exc
+        self._last = begun
 
     async def stop(self) -> None:
         """Takes the heartbeat away: this worker holds nothing any more."""

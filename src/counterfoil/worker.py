@@ -77,7 +77,7 @@ class Worker:
     async def join(cls, manifest: Manifest, *, lease: float = LEASE) -> AsyncGenerator[Worker]:
         """Announces this worker, keeps its heart beating, and on leaving gives back what it still holds."""
         worker = cls(manifest, lease)
-        await asyncio.gather(worker._heart.beat(), worker._liveness.look(), worker.survey())
+        await asyncio.gather(worker._heart.begin(), worker._liveness.look(), worker.survey())
         beating = asyncio.create_task(worker._beat_on(), name="heartbeat")
         try:
             yield worker
