@@ -65,19 +65,18 @@ class FoundRate:
 
     def refused(self, start: Start, retry_after: float | None, now: float) -> float:
         """The server did not take this call. Returns for how many seconds nobody should start."""
-        hold = retry_after or 0.0
+        asked = retry_after or 0.0
         if not start.refused:
             start.refused = True
             self._fits -= start.number < self._judged
-        hold = max(hold, self.decrease(start, hold, now))
-        self._note_hold(hold, now)
-        return hold
+        self._note_hold(asked, now)
+        return max(asked, self.decrease(start, asked, now))
 
     def decrease(self, start: Start, hold: float, now: float) -> float:
         """The server takes no more than it took in the last minute, as the reply to `start` says. Returns as above."""
         if self._decreased is not None and start.number <= self._decreased:
             return 0.0
-        again = self._decreased is not None and start.refused and start.number <= self._decreased + 2
+        again = self._decreased is not None and start.refused and start.number == self._decreased + 1
         self._closed = min(self._closed + 1, MOST_CLOSED) if again else 0
         if self._closed:  # not too fast but shut: only ask now and then whether it is open again
             hold = max(hold, CLOSED_HOLD * 2**self._closed)
@@ -90,7 +89,7 @@ class FoundRate:
         return hold
 
     def _note_hold(self, hold: float, now: float) -> None:
-        """Remembers the time that nobody used since a short hold forbade it: it says nothing of the rate."""
+        """Remembers the time that a short wait forbade us to use: what was taken was taken in the rest."""
         end = self._holds[-1][1] if self._holds else now
         if now + hold > max(end, now) and hold < LONG_WAIT:
             self._holds.append((max(end, now), now + hold))
@@ -100,7 +99,7 @@ class FoundRate:
             self._holds.popleft()
         whole = min(max(age, 1.0), MINUTE)
         held = sum(min(end, now) - start for start, end in self._holds if start < now)
-        return max(whole - held, whole / 2)
+        return max(whole - held, whole / 8)
 
     def rate(self, now: float) -> float:
         if self._decreased is None:
