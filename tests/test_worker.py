@@ -298,7 +298,7 @@ def test_a_takeover_that_was_decided_before_the_worker_woke_is_void_once_it_has_
         async with at(store, "w") as (manifest, worker):
             (claim,) = await worker.claim(1)
             late = transitions.claim("rival", 1, {"doc-0": claim.attempt}, (), "2026-01-01T00:00:00Z")
-            worker._in_doubt = True
+            worker._silences += 1
             await worker.assure(claim)
             assert claim.attempt == 2
             assert await manifest.register(0).commit(late) == {}
@@ -319,7 +319,7 @@ def test_a_claim_that_is_resumed_while_it_ends_still_ends(ending: str):
         await planned(store, 1)
         async with at(store, "w") as (manifest, worker):
             (claim,) = await worker.claim(1)
-            worker._in_doubt = True
+            worker._silences += 1
             end = worker.finish(claim, DONE, Usage()) if ending == "finish" else worker.release([claim])
             resuming = asyncio.create_task(worker._check_claims())
             await asyncio.sleep(0)

@@ -60,8 +60,9 @@ class Worker:
         self._lease = lease
         self._heart = Heart(manifest.store, self._me, self._clock, lease)
         self._liveness = Liveness(manifest.store, self._clock, lease)
-        # After a long silence others may have taken our claims over: then none is good until it has been looked at.
-        self._in_doubt = False
+        # After a long silence others may have taken our claims over: none is good then until all are taken up again.
+        # Silences are counted, for another one may come while the claims of the last are being taken up.
+        self._silences = self._answered = 0
         self._assuring = asyncio.Lock()
         self._held: defaultdict[int, dict[str, Claim]] = defaultdict(dict)
         self._tallies: dict[int, Tally] = {}
@@ -88,7 +89,7 @@ class Worker:
     async def _beat_on(self) -> None:
         while True:
             await self._clock.sleep(self._lease / 3)
-            self._in_doubt = self._in_doubt or self._heart.stalled
+            self._notice_silence()
             # The store may come back; until then `stalled` keeps us from new calls.
             with suppress(CounterfoilError, TimeoutError):
                 await self._heart.beat()
@@ -197,14 +198,19 @@ class Worker:
         if not self._held[shard] and self._manifest.shards > _MANY_SHARDS:
             self._manifest.register(shard).forget()
 
+    def _notice_silence(self) -> None:
+        self._silences += self._heart.stalled
+
     async def assure(self, claim: Claim) -> None:
         """Raises `ClaimLost` if the claim is no longer ours. Asks the store only if this process was away for long."""
         async with self._assuring:
-            if self._heart.stalled or self._in_doubt:
-                self._in_doubt = True
+            self._notice_silence()
+            while self._answered < self._silences:
+                silences = self._silences
                 await self._heart.beat()
                 await self._check_claims()
-                self._in_doubt = False
+                self._answered = silences
+                self._notice_silence()
         if not self._ours(claim):
             raise ClaimLost(f"{claim.document}: another worker took it over")
 

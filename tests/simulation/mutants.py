@@ -106,12 +106,19 @@ MUTANTS = (
         'orphans.get(document) == record["attempt"]',
         "document in orphans",
     ),
-    Mutant("no doubt after a pause", worker.Worker, "assure", "self._heart.stalled or self._in_doubt", "False"),
+    Mutant("no doubt after a pause", worker.Worker, "assure", "self._answered < self._silences", "False"),
+    Mutant(
+        "a pause while the last is being answered is not noticed",
+        worker.Worker,
+        "assure",
+        "self._answered = silences\n            self._notice_silence()",
+        "self._answered = self._silences",
+    ),
     Mutant(
         "the first heartbeat after a pause ends all doubt",
         worker.Worker,
         "_beat_on",
-        "self._in_doubt = self._in_doubt or self._heart.stalled",
+        "self._notice_silence()",
         "pass",
     ),
     Mutant(
