@@ -28,6 +28,9 @@ FOUND = {
     1868: "a listing from before a pause, heard after it, made a live worker look silent (I8)",
     4284: "the cost of a result was counted again when the same bytes came by again (I4)",
     7882: "a worker whose heartbeat was still being read was taken for one that has left (I8)",
+    8630: "a heartbeat that landed late brought an old one back, and its writer seemed silent (I8)",
+    9984: "a takeover that was on its way landed after the worker had looked at its claims (I8)",
+    27630: "a second pause, while the first was being answered, went unnoticed (I8)",
 }
 """Seeds that once broke the protocol, and how. Mutants put these defects back, and `make prove` catches them."""
 
