@@ -17,6 +17,7 @@ from pathlib import Path
 
 from .batch import batch, shared
 from .hostile import hostile
+from .pacing import pacing
 from .quality import score
 from .row import Row, Setting, table
 from .startup import startup
@@ -27,6 +28,7 @@ ROWS: Mapping[str, Callable[[Setting], list[Row]]] = {
     "shared": shared,
     "updates": updates,
     "ways": ways,
+    "pacing": pacing,
     "score": score,
     "hostile": hostile,
     "startup": startup,

@@ -56,8 +56,8 @@ def s3_server(get_ms: float, put_ms: float) -> Generator[Server]:
 
 
 @contextmanager
-def model_server(latency: float) -> Generator[Server]:
-    with _serving("model_server.py", "/stats", "--latency", str(latency)) as server:
+def model_server(latency: float, *options: str) -> Generator[Server]:
+    with _serving("model_server.py", "/stats", "--latency", str(latency), *options) as server:
         yield server
 
 

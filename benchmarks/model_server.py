@@ -2,10 +2,14 @@
 
     python benchmarks/model_server.py --port 8080 --latency 2 --rpm 600 --fail-429 0.05 --fail-500 0.05 --garbage 0.03
 
+With --rpm it accepts that many calls in any 60 seconds, refuses the others with Retry-After, and with --headers says in
+every reply what is left (`x-ratelimit-*`).
+
 It answers every document with the same small invoice that passes all checks, numbered by the document's file name, and
-counts: GET /stats gives {"calls", "completed", "in_flight", "most_in_flight", "by_key", "completed_by_key"}, where a
-key is the file name in the prompt, else a digest of the first user message. `calls` are all requests that arrived,
-`completed` those whose answer was made (a real provider bills those). Port 0 takes a free one and prints it.
+counts: GET /stats gives {"calls", "refused", "completed", "in_flight", "most_in_flight", "by_key", "completed_by_key"},
+where a key is the file name in the prompt, else a digest of the first user message. `calls` are all requests that
+arrived, `refused` those that were over --rpm, `completed` those whose answer was made (a real provider bills those).
+Port 0 takes a free one and prints it.
 """
 
 from __future__ import annotations
@@ -40,6 +44,7 @@ class Behaviour:
     fail_500: float = 0.0
     garbage: float = 0.0
     rpm: int | None = None
+    headers: bool = False
     seed: int = 0
 
 
@@ -48,10 +53,10 @@ class ModelServer:
 
     def __init__(self, behaviour: Behaviour | None = None, script: Script | None = None) -> None:
         self.behaviour = behaviour or Behaviour()
-        self.calls = self.completed = self.in_flight = self.most_in_flight = 0
+        self.calls = self.refused = self.completed = self.in_flight = self.most_in_flight = 0
         self.by_key: Counter[str] = Counter()
         self.completed_by_key: Counter[str] = Counter()
-        self._script = script or self._behave
+        self._script = script or self._limited
         self._random = random.Random(self.behaviour.seed)
         self._accepted: deque[float] = deque()
 
@@ -62,8 +67,21 @@ class ModelServer:
         return app
 
     async def _stats(self, _: web.Request) -> web.Response:
-        names = ("calls", "completed", "in_flight", "most_in_flight", "by_key", "completed_by_key")
+        names = ("calls", "refused", "completed", "in_flight", "most_in_flight", "by_key", "completed_by_key")
         return web.json_response({name: getattr(self, name) for name in names})
+
+    async def _limited(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        """As behaved, with what is left as of when the call was taken in."""
+        wait = self._over_the_limit()
+        left = self._left() if self.behaviour.headers else {}
+        if wait is None:
+            response = await self._behave(request, body)
+        else:
+            self.refused += 1
+            after = {"Retry-After": f"{wait:.2f}"}
+            response = refusal(429, "Rate limit reached for requests", "rate_limit_exceeded", after)
+        response.headers.update(left)
+        return response
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = orjson.loads(await request.read())
@@ -82,11 +100,6 @@ class ModelServer:
         return response
 
     async def _behave(self, _: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        wait = self._over_the_limit()
-        if wait is not None:
-            return refusal(
-                429, "Rate limit reached for requests", "rate_limit_exceeded", {"Retry-After": f"{wait:.2f}"}
-            )
         chance = self._random.random()
         if chance < self.behaviour.fail_429:
             return refusal(429, "Rate limit reached", "rate_limit_exceeded", {"Retry-After": "1"})
@@ -105,6 +118,17 @@ class ModelServer:
             self._accepted.append(now)
             return None
         return 60 - (now - self._accepted[0])
+
+    def _left(self) -> dict[str, str]:
+        """What is left now, and when the oldest call leaves the window: before then there won't be more."""
+        if self.behaviour.rpm is None:
+            return {}
+        reset = 60 - (time.monotonic() - self._accepted[0]) if self._accepted else 0.0
+        return {
+            "x-ratelimit-limit-requests": str(self.behaviour.rpm),
+            "x-ratelimit-remaining-requests": str(self.behaviour.rpm - len(self._accepted)),
+            "x-ratelimit-reset-requests": f"{reset:.3f}s",
+        }
 
 
 def document_key(body: dict[str, Any]) -> str:
@@ -188,6 +212,7 @@ def main() -> None:
     parser.add_argument("--fail-500", type=float, default=0.0, help="rate of server errors")
     parser.add_argument("--garbage", type=float, default=0.0, help="rate of answers that are no JSON")
     parser.add_argument("--rpm", type=int, help="calls accepted in any 60 seconds")
+    parser.add_argument("--headers", action="store_true", help="say in every reply what is left of --rpm")
     parser.add_argument("--seed", type=int, default=0, help="of the failures")
     args = vars(parser.parse_args())
     port = args.pop("port")

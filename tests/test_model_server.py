@@ -24,6 +24,24 @@ SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "model_server.py"
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
 
 
+def test_it_says_what_is_left_in_every_reply():
+    """Of three none is left after the third, and when the first of them leaves the minute is told."""
+
+    async def story() -> list[tuple[str, float]]:
+        server = ModelServer(Behaviour(rpm=3, headers=True))
+        async with serving(server) as url, aiohttp.ClientSession() as session:
+            told: list[tuple[str, float]] = []
+            for _ in range(4):
+                async with session.post(f"{url}/chat/completions", json=BODY) as response:
+                    reset = float(response.headers["x-ratelimit-reset-requests"].removesuffix("s"))
+                    told.append((response.headers["x-ratelimit-remaining-requests"], reset))
+        return told
+
+    told = asyncio.run(story())
+    assert [left for left, _ in told] == ["2", "1", "0", "0"]
+    assert all(50 < reset <= 60 for _, reset in told)
+
+
 def ask(behaviour: Behaviour, times: int) -> tuple[list[int], dict[str, Any]]:
     """The statuses of so many calls, and the counts afterwards."""
 
@@ -83,7 +101,7 @@ def test_it_accepts_no_more_than_its_calls_a_minute():
     """The fourth of a limit of three is refused, with the time to wait."""
     statuses, stats = ask(Behaviour(rpm=3), 5)
     assert statuses == [200, 200, 200, 429, 429]
-    assert (stats["calls"], stats["completed"]) == (5, 3)
+    assert (stats["calls"], stats["completed"], stats["refused"]) == (5, 3, 2)
 
 
 def test_it_runs_as_a_process_and_prints_where():
