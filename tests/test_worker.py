@@ -289,6 +289,33 @@ def test_a_worker_that_was_stopped_doubts_its_claims_even_after_its_heart_beats_
     virtually(law())
 
 
+def test_a_silence_that_ends_within_a_heartbeat_is_noticed():
+    """The store was away while a heartbeat was being tried again and again; what was held then is in doubt."""
+
+    async def law() -> None:
+        store = FaultyStore(MemoryStore())
+        plain = store.put
+        await planned(store, 1)
+        async with at(store, "w") as (manifest, worker):
+            (claim,) = await worker.claim(1)
+            back = asyncio.get_running_loop().time() + LEASE * 0.8
+
+            async def put(key: str, body: bytes) -> None:
+                if asyncio.get_running_loop().time() < back:
+                    raise Unavailable("no reply")
+                await plain(key, body)
+
+            store.put = put
+            taking = transitions.claim("rival", 1, {"doc-0": claim.attempt}, (), "2026-01-01T00:00:00Z")
+            await manifest.register(0).commit(taking)
+            await worker._heart.beat()
+            assert not worker._heart.stalled
+            with pytest.raises(ClaimLost):
+                await worker.assure(claim)
+
+    virtually(law())
+
+
 def test_a_takeover_that_was_decided_before_the_worker_woke_is_void_once_it_has_resumed():
     """I8: it lands after the worker has looked; only a new attempt keeps it from taking what is being paid for."""
 
@@ -298,7 +325,7 @@ def test_a_takeover_that_was_decided_before_the_worker_woke_is_void_once_it_has_
         async with at(store, "w") as (manifest, worker):
             (claim,) = await worker.claim(1)
             late = transitions.claim("rival", 1, {"doc-0": claim.attempt}, (), "2026-01-01T00:00:00Z")
-            worker._silences += 1
+            worker._heart.silences += 1
             await worker.assure(claim)
             assert claim.attempt == 2
             assert await manifest.register(0).commit(late) == {}
@@ -319,7 +346,7 @@ def test_a_claim_that_is_resumed_while_it_ends_still_ends(ending: str):
         await planned(store, 1)
         async with at(store, "w") as (manifest, worker):
             (claim,) = await worker.claim(1)
-            worker._silences += 1
+            worker._heart.silences += 1
             end = worker.finish(claim, DONE, Usage()) if ending == "finish" else worker.release([claim])
             resuming = asyncio.create_task(worker._check_claims())
             await asyncio.sleep(0)

@@ -69,12 +69,14 @@ def process_gone(beat: Json) -> bool:
 
 
 class Heart:
-    """This worker's own heartbeat. `stalled` says that the last one is too long ago to be sure of our claims."""
+    """This worker's own heartbeat. `silences` counts how often the last one was too long ago to be sure of our claims:
+    others may have taken them over then."""
 
     def __init__(self, store: Store, worker: str, clock: Clock, lease: float) -> None:
         self._store, self._worker, self._clock, self._lease = store, worker, clock, lease
         self._beats = 0
         self._last = clock.monotonic()
+        self.silences = 0
         self._about: Json = {
             "worker": worker,
             "host": socket.gethostname(),
@@ -92,6 +94,11 @@ class Heart:
     async def begin(self) -> None:
         """Writes the first heartbeat, however long that takes: nothing is claimed before it."""
         await retried(self._clock, self._attempt)
+        self.silences = 0
+
+    def notice(self) -> None:
+        """Counts a silence that is going on, or that ends now."""
+        self.silences += self.stalled
 
     async def beat(self) -> None:
         """Writes the next heartbeat."""
@@ -112,6 +119,7 @@ class Heart:
                 await self._store.put(heartbeat_key(self._worker), body)
         except TimeoutError as exc:
             raise Unavailable(f"{self._store.url} took no heartbeat within {self._lease / 4:g} s") from exc
+        self.notice()
         self._last = begun
 
     async def stop(self) -> None:

@@ -62,7 +62,7 @@ class Worker:
         self._liveness = Liveness(manifest.store, self._clock, lease)
         # After a long silence others may have taken our claims over: none is good then until all are taken up again.
         # Silences are counted, for another one may come while the claims of the last are being taken up.
-        self._silences = self._answered = 0
+        self._answered = 0
         self._assuring = asyncio.Lock()
         self._held: defaultdict[int, dict[str, Claim]] = defaultdict(dict)
         self._tallies: dict[int, Tally] = {}
@@ -89,7 +89,6 @@ class Worker:
     async def _beat_on(self) -> None:
         while True:
             await self._clock.sleep(self._lease / 3)
-            self._notice_silence()
             # The store may come back; until then `stalled` keeps us from new calls.
             with suppress(CounterfoilError, TimeoutError):
                 await self._heart.beat()
@@ -198,19 +197,16 @@ class Worker:
         if not self._held[shard] and self._manifest.shards > _MANY_SHARDS:
             self._manifest.register(shard).forget()
 
-    def _notice_silence(self) -> None:
-        self._silences += self._heart.stalled
-
     async def assure(self, claim: Claim) -> None:
         """Raises `ClaimLost` if the claim is no longer ours. Asks the store only if this process was away for long."""
         async with self._assuring:
-            self._notice_silence()
-            while self._answered < self._silences:
-                silences = self._silences
+            self._heart.notice()
+            while self._answered < self._heart.silences:
                 await self._heart.beat()
+                silences = self._heart.silences
                 await self._check_claims()
                 self._answered = silences
-                self._notice_silence()
+                self._heart.notice()
         if not self._ours(claim):
             raise ClaimLost(f"{claim.document}: another worker took it over")
 
