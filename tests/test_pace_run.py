@@ -7,8 +7,9 @@ import asyncio
 from tests.batch import Process, answer_for, invoice_pdf, records_of
 from tests.virtual import virtually
 
+from counterfoil.allowance import Allowance
 from counterfoil.errors import CounterfoilError, Unavailable
-from counterfoil.model import Request, ScriptedModel
+from counterfoil.model import Answer, Request, ScriptedModel
 from counterfoil.store_memory import MemoryStore
 
 BAD = 12
@@ -54,3 +55,15 @@ def test_a_document_fails_after_as_many_calls_as_it_was_given():
         return model.calls
 
     assert virtually(story()) == 2 * BAD
+
+
+def test_what_an_answer_says_of_the_limit_holds_back_the_next_document():
+    """Nothing is left for two minutes; four documents, one call at a time, take three such pauses."""
+
+    async def story() -> float:
+        left = (Allowance("requests", 0, 120.0),)
+        model = ScriptedModel(lambda request: Answer(answer_for(request), 900, 300, "m", allowances=left))
+        await Process(MemoryStore(), await source_of(4), model, concurrency=1).task
+        return asyncio.get_running_loop().time()
+
+    assert 360 <= virtually(story()) < 400
