@@ -108,13 +108,6 @@ MUTANTS = (
     ),
     Mutant("no doubt after a pause", worker.Worker, "assure", "self._answered < self._heart.silences", "False"),
     Mutant(
-        "a pause while the last is being answered is not noticed",
-        worker.Worker,
-        "assure",
-        "self._answered = silences\n            self._heart.notice()",
-        "self._answered = self._heart.silences",
-    ),
-    Mutant(
         "the first heartbeat after a pause ends all doubt",
         liveness.Heart,
         "_attempt",
