@@ -1,6 +1,6 @@
 """`python -m counterfoil` is the command line."""
 
-from .cli import main
+from .cli_main import main
 
 if __name__ == "__main__":
     main()
