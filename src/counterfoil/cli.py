@@ -89,6 +89,11 @@ def cli() -> None:
     metavar="N",
     help="Most calls for one answer, before the document fails.",
 )
+@click.option(
+    "--price",
+    metavar="INPUT/OUTPUT",
+    help="What the model costs, in dollars for a million tokens, e.g. 0.40/1.60; INPUT/OUTPUT/CACHED for cached input.",
+)
 @click.option("--include", multiple=True, metavar="GLOB", help="Only files whose path or name matches; repeatable.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Take the first N documents of SOURCE only.")
 @click.option(

@@ -23,6 +23,7 @@ from .model import open_model
 from .offload import Offload
 from .pace import Pace
 from .pipeline import Run, Settings, Tools
+from .prices import LIST_PRICES, Prices
 from .source import count, open_source, shards_for
 from .transitions import money
 from .worker import LEASE, Worker
@@ -44,6 +45,7 @@ class Options:
     rpm: int | None = None
     tpm: int | None = None
     max_attempts: int = 6
+    price: str | None = None
     include: Sequence[str] = ()
     limit: int | None = None
     shards: int | None = None
@@ -69,6 +71,9 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         raise SetupError("--reader model needs --model PROVIDER:NAME")
     if options.model and options.reader in ("xml", "rules"):
         raise SetupError(f"--reader {options.reader} asks no model; leave out --model, or use --reader auto or model")
+    if options.price and not options.model:
+        raise SetupError("--price is what a model's calls cost; it needs --model PROVIDER:NAME")
+    prices = Prices.parse(options.price) if options.price else LIST_PRICES
     started, clock, limits = time.monotonic(), Clock(), Limits()
     async with AsyncExitStack() as stack:
         signals = stack.enter_context(Signals())
@@ -90,7 +95,8 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         worker = await stack.enter_async_context(Worker.join(manifest, lease=options.lease))
         await importing
         model = await stack.enter_async_context(opening)
-        settings = Settings(options.reader, options.concurrency, limits, max_attempts=options.max_attempts)
+        attempts = options.max_attempts
+        settings = Settings(options.reader, options.concurrency, limits, max_attempts=attempts, prices=prices)
         pace = Pace(options.concurrency, rpm=options.rpm, tpm=options.tpm, clock=clock)
         run = Run(Tools(source, manifest, worker, offload, pace, model), settings)
         signals.handle(run)

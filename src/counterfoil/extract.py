@@ -19,6 +19,7 @@ from .extract_model import PROMPT_VERSION, extract_with_model
 from .invoice import Invoice
 from .model import Model
 from .pace import Pace
+from .prices import Prices
 
 # Part of every input's name: a new number reads finished inputs anew. Raise it when readers or checks change meaning.
 EXTRACTOR = 1
@@ -92,10 +93,12 @@ async def ask_model(
     permit: Callable[[], Awaitable[None]],
     today: date,
     clock: Clock,
+    *,
     max_attempts: int,
+    prices: Prices,
 ) -> Extraction:
     """Has the model read the text. `permit` is awaited before each call and forbids it by raising; `max_attempts`
-    bounds the calls for one answer. An error that ends this bears what was used as its `usage`."""
+    bounds the calls for one answer, `prices` cost them. An error that ends this bears what was used as its `usage`."""
     invoice, usage = await extract_with_model(
         reading.text,
         name,
@@ -105,6 +108,7 @@ async def ask_model(
         random=clock.random,
         permit=permit,
         max_attempts=max_attempts,
+        prices=prices,
     )
     return _checked(invoice, "model", reading, today, usage)
 

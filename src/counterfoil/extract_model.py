@@ -18,7 +18,7 @@ from .invoice import Invoice
 from .model import Answer, Model, Request, Turn, Unreachable
 from .model_answer import MisfitError, invoice_schema, parse_invoice
 from .pace import LONGEST_HOLD, Pace
-from .prices import cost_usd
+from .prices import LIST_PRICES, Prices
 from .prompt import PROMPT_VERSION, opening, repair
 
 __all__ = ["PROMPT_VERSION", "extract_with_model", "usage_of"]
@@ -43,6 +43,7 @@ async def extract_with_model(
     max_repairs: int = 2,
     permit: Callable[[], Awaitable[None]] | None = None,
     deadline: float = 120.0,
+    prices: Prices = LIST_PRICES,
 ) -> tuple[Invoice, Usage]:
     """The invoice that the model reads in `text`, and what the calls took.
 
@@ -53,7 +54,7 @@ async def extract_with_model(
     document is too long, or no answer fits. Whatever is raised, a cancellation too, bears the `Usage` until then as its
     attribute `usage`. A call without an answer counts as a call, at no cost, since none is known.
     """
-    caller = _Caller(model, pace, sleep, random, max_attempts, permit, deadline)
+    caller = _Caller(model, pace, sleep, random, max_attempts, permit, deadline, prices)
     try:
         invoice = await _converse(caller, opening(text, file_name), max_repairs)
     except BaseException as error:
@@ -91,6 +92,7 @@ class _Caller:
     max_attempts: int
     permit: Callable[[], Awaitable[None]] | None
     deadline: float
+    prices: Prices
     usage: Usage = field(default_factory=Usage)
 
     async def ask(self, turns: tuple[Turn, ...]) -> Answer:
@@ -124,7 +126,7 @@ class _Caller:
                     self.pace.refused(slot, error.retry_after, error.allowances)
                 raise
             self.pace.answered(slot, answer.input_tokens, answer.output_tokens, answer.allowances)
-        self.usage += usage_of(answer, self.model.name)
+        self.usage += usage_of(answer, self.model.name, self.prices)
         return answer
 
     async def _within_deadline(self, request: Request) -> Answer:
@@ -135,9 +137,10 @@ class _Caller:
             raise Unavailable(f"{self.model.name} did not answer within {self.deadline:g} s") from exc
 
 
-def usage_of(answer: Answer, model: str) -> Usage:
-    """What one answered call of `model` (`PROVIDER:NAME`) took."""
+def usage_of(answer: Answer, model: str, prices: Prices = LIST_PRICES) -> Usage:
+    """What one answered call of `model` (`PROVIDER:NAME`) took, at these prices."""
     taken = answer.input_tokens + answer.output_tokens
     # A server that sends no counts didn't work for nothing: what it cost is unknown then, not 0.
-    cost = cost_usd(model, answer.input_tokens, answer.output_tokens, answer.cached_tokens) if taken else None
+    tokens = (answer.input_tokens, answer.output_tokens, answer.cached_tokens, answer.written_tokens)
+    cost = prices.cost(model, *tokens) if taken else None
     return Usage(1, answer.input_tokens, answer.output_tokens, cost)

@@ -44,9 +44,9 @@ class Request:
 class Answer:
     """What the model said and what it took. Token counts are the server's own; all are 0 where it sent none.
 
-    `cached_tokens` are those of `input_tokens` that the provider had cached. `finish` is `length` for a text that was
-    cut off, and `refused` where the model or a filter declined, with `refusal` in words if there were any. `allowances`
-    is what the server said to be left of its limits.
+    Of the `input_tokens`, the provider had `cached_tokens` in its cache and put `written_tokens` there. `finish` is
+    `length` for a text that was cut off, and `refused` where the model or a filter declined, with `refusal` in words if
+    there were any. `allowances` is what the server said to be left of its limits.
     """
 
     text: str
@@ -56,6 +56,7 @@ class Answer:
     finish: Literal["stop", "length", "refused"] = "stop"
     refusal: str | None = None
     cached_tokens: int = 0
+    written_tokens: int = 0
     allowances: tuple[Allowance, ...] = ()
 
 

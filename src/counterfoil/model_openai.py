@@ -16,12 +16,12 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from . import prices
 from .errors import InputError, SetupError, Unavailable
 from .model import Answer, Model, Request, Turn, Unreachable
 from .model_address import Address
 from .model_allowance import allowances
 from .model_refusals import FEATURES, Feature, Refusal, brief
+from .prices import LIST_PRICES
 
 CONNECT_SECONDS = 30.0
 TOTAL_SECONDS = 900.0
@@ -34,7 +34,7 @@ async def open_openai(name: str, address: Address, *, concurrency: int) -> Async
     """The model `name` of the server at `address`."""
     base, key = URL(address.url), address.key
     # Read beside the first calls, which take longer, rather than on the loop when their answers arrive.
-    prices_read = asyncio.create_task(asyncio.to_thread(prices.load))
+    prices_read = asyncio.create_task(asyncio.to_thread(LIST_PRICES.load))
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=concurrency, limit_per_host=concurrency, ttl_dns_cache=300),
         timeout=aiohttp.ClientTimeout(total=TOTAL_SECONDS, sock_connect=CONNECT_SECONDS),

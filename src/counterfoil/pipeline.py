@@ -25,6 +25,7 @@ from .model import Model, Unreachable
 from .offload import Offload
 from .outcome import Unanswered, facts_of, result_content, unrecorded_usage, usage_of_error
 from .pace import Pace
+from .prices import LIST_PRICES, Prices
 from .results import Results, Stored, input_of
 from .source import Source, plan
 from .store import Entry
@@ -41,7 +42,7 @@ _OTHERS_LOOKED_AT_EVERY = 1.0
 class Settings:
     """How documents are read, and how much happens at once. `grace` is how long (s) calls in flight may take to end
     once the run is told to stop; `poll` the longest time (s) between two looks at what other workers did.
-    `max_attempts` bounds the calls for one answer."""
+    `max_attempts` bounds the calls for one answer; `prices` say what they cost."""
 
     reader: ReaderName = "auto"
     concurrency: int = 128
@@ -49,6 +50,7 @@ class Settings:
     grace: float = 30.0
     poll: float = 5.0
     max_attempts: int = 6
+    prices: Prices = LIST_PRICES
 
 
 @dataclass(slots=True)
@@ -276,9 +278,16 @@ class Run:
 
         today, clock = self.clock.utc().date(), replace(self.clock, sleep=self._sleep_unless_stopping)
         try:
-            model, attempts = self.tools.model, self.settings.max_attempts
             return await ask_model(
-                examined.reading, claim.document, model, self.tools.pace, permit, today, clock, attempts
+                examined.reading,
+                claim.document,
+                self.tools.model,
+                self.tools.pace,
+                permit,
+                today,
+                clock,
+                max_attempts=self.settings.max_attempts,
+                prices=self.settings.prices,
             )
         except BaseException as exc:
             self.tally.usage += usage_of_error(exc)  # however it ended, it may have to be paid
