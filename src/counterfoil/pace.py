@@ -50,9 +50,11 @@ class Pace:
         self._held_until = self._clock.monotonic()
         self._requests = Budget(rpm) if rpm else None
         self._tokens = Budget(tpm) if tpm else None
+        self._budgets = [budget for budget in (self._requests, self._tokens) if budget]
         self._found = FoundRate()
         self._told = {"requests": Told(LONGEST_HOLD), "tokens": Told(LONGEST_HOLD)}
         self._estimate = TokenEstimate()
+        self._workers = 1
         self._started = 0
         self._spent = 0.0
         self.in_flight = 0
@@ -71,6 +73,20 @@ class Pace:
             finally:
                 self.in_flight -= 1
 
+    def share(self, workers: int) -> None:
+        """Of `rpm` and `tpm` one part of `workers` is this process's from now on. May be called at any time."""
+        workers = max(workers, 1)
+        if workers != self._workers:
+            self._workers = workers
+            for budget in self._budgets:
+                budget.share(workers, self._clock.monotonic())
+
+    def hold(self, seconds: float) -> None:
+        """Nobody starts for so long: a process that joins others waits until they have seen it, and made room."""
+        self._hold_until(self._clock.monotonic() + seconds)
+        for budget in self._budgets:
+            budget.begin(self._held_until)
+
     def answered(
         self, slot: Slot, input_tokens: int = 0, output_tokens: int = 0, allowances: Iterable[Allowance] = ()
     ) -> None:
@@ -84,7 +100,7 @@ class Pace:
         """The server refused the call for its rate, and asked for `retry_after` seconds without calls."""
         self._correct(slot, 0)
         wait = min(max(retry_after or 0.0, 0.0), LONGEST_HOLD)
-        self._hold(self._found.refused(slot.start, wait, self._clock.monotonic()))
+        self._hold_apart(self._found.refused(slot.start, wait, self._clock.monotonic()))
         self._hear(slot, allowances)
 
     def _hear(self, slot: Slot, allowances: Iterable[Allowance]) -> None:
@@ -99,10 +115,13 @@ class Pace:
         if self._tokens and slot.entry:
             self._tokens.correct(slot.entry, tokens)
 
-    def _hold(self, seconds: float) -> None:
+    def _hold_apart(self, seconds: float) -> None:
         if seconds > 0:
             late = self._clock.random() * min(seconds / 4, WIDEST_SPREAD)
-            self._held_until = max(self._held_until, self._clock.monotonic() + seconds + late)
+            self._hold_until(self._clock.monotonic() + seconds + late)
+
+    def _hold_until(self, moment: float) -> None:
+        self._held_until = max(self._held_until, moment)
 
     async def _start(self, characters: int) -> Slot:
         """Only the first in the line is in here. A loop, as what is said meanwhile may prolong its wait or end it."""

@@ -1,7 +1,8 @@
 """A limit that the user gave, of calls or tokens a minute, and how many tokens a call will take.
 
 It promises that no minute, wherever a server begins to count it, sees more than the limit, and that starts are spread
-over it evenly. It never waits itself.
+over it evenly; where the limit is shared and the share changes, that holds for all processes together. It never waits
+itself.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ that start a minute apart may arrive closer to each other. It costs 1.6 % of the
 CREDIT = 0.25
 """Seconds. Starts that came late, as the loop had other work, are made up for; those of a longer pause are not, or
 they would come as one burst."""
+_ROUNDING = 1e-6
 
 
 @dataclass(slots=True, eq=False)
@@ -30,22 +32,66 @@ class Budget:
     """So much a minute. A call that is over the whole limit may start when nothing else is in the window."""
 
     def __init__(self, a_minute: float) -> None:
-        self._limit = a_minute
-        self._rate = a_minute / WINDOW
-        self._due = float("-inf")
+        self._whole = a_minute
+        self._shares: deque[tuple[float, float]] = deque([(float("-inf"), a_minute)])
+        self._due = self._begin = float("-inf")
         self._entries: deque[Entry] = deque()
         self._taken = 0.0
 
+    @property
+    def _limit(self) -> float:
+        """What is ours of it now, a minute."""
+        return self._shares[-1][1]
+
+    @property
+    def _rate(self) -> float:
+        return self._limit / WINDOW
+
+    def share(self, workers: int, now: float) -> None:
+        """From now on ours is one part of so many, for starts at once; what was taken as ours before is not held
+        against it, as others have waited for it."""
+        self._forget(now)
+        before, limit = self._limit, self._whole / workers
+        if not self._entries:
+            self._shares.clear()
+        self._shares.append((now if self._entries else float("-inf"), limit))
+        if self._due > now:
+            self._due = now + (self._due - now) * before / limit
+
+    def begin(self, at: float) -> None:
+        """Nothing is ours before that moment: the first call comes after it as later ones after each other."""
+        self._begin = max(self._begin, at)
+
     def wait(self, cost: float, now: float) -> float:
         """Seconds until a call of this cost may start; ask again then. Not above 0: now."""
+        self._forget(now)
+        wait = max(self._due, self._begin + cost / self._rate) - now
+        over = self._taken + cost - self._allowed(now)
+        if self._entries and over > _ROUNDING:
+            growth = (self._limit - self._shares[0][1]) / WINDOW
+            leaves = self._entries[0].at + WINDOW - now
+            wait = max(wait, min(leaves, over / growth) if growth > 0 else leaves)
+        return wait
+
+    def _forget(self, now: float) -> None:
+        """What has left the window."""
         while self._entries and self._entries[0].at + WINDOW <= now:
             gone = self._entries.popleft()
             gone.counted = False
             self._taken -= gone.cost
-        wait = self._due - now
-        if self._entries and self._taken + cost > self._limit:
-            wait = max(wait, self._entries[0].at + WINDOW - now)
-        return wait
+        while len(self._shares) > 1 and self._shares[1][0] + WINDOW <= now:
+            self._shares.popleft()
+
+    def _allowed(self, now: float) -> float:
+        """What the window that ends now may hold: the mean of our shares during it."""
+        if len(self._shares) == 1:
+            return self._limit
+        total, end = 0.0, now
+        for since, limit in reversed(self._shares):
+            begin = max(since, now - WINDOW)
+            total += limit * (end - begin)
+            end = begin
+        return total / WINDOW
 
     def take(self, cost: float, now: float) -> Entry:
         """A call starts."""
