@@ -115,7 +115,7 @@ class _Caller:
         return max(wait, min(error.retry_after or 0.0, LONGEST_HOLD))
 
     async def _call(self, request: Request) -> Answer:
-        async with self.pace.slot(sum(len(turn.content) for turn in request.turns)) as slot:
+        async with self.pace.slot(request.characters) as slot:
             if self.permit:
                 await self.permit()
             try:

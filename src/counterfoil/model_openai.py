@@ -8,6 +8,7 @@ message contains it. It never retries a call, and never waits for a connection l
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Mapping, Set
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
@@ -69,6 +70,8 @@ class OpenAIModel:
             if status == 200 and "choices" in reply:
                 return _answer(reply, self._model, headers)
             refusal = Refusal.of(status, headers, body, reply, self._key)
+            if request.has_images and (blind := refusal.of_images(self._where())):
+                raise blind
             missing = refusal.refused_feature(offered)
             if missing is None:
                 raise refusal.error(self._where(), allowances(headers))
@@ -103,7 +106,7 @@ class OpenAIModel:
 
 def _payload(model: str, request: Request, offered: Set[Feature]) -> dict[str, Any]:
     turns = request.turns if "json_schema" in offered else _with_schema_in_words(request)
-    payload: dict[str, Any] = {"model": model, "messages": [{"role": t.role, "content": t.content} for t in turns]}
+    payload: dict[str, Any] = {"model": model, "messages": [_message(turn) for turn in turns]}
     if "temperature" in offered:
         payload["temperature"] = 0
     if "json_schema" in offered:
@@ -112,6 +115,15 @@ def _payload(model: str, request: Request, offered: Set[Feature]) -> dict[str, A
     elif "json_object" in offered:
         payload["response_format"] = {"type": "json_object"}
     return payload
+
+
+def _message(turn: Turn) -> dict[str, Any]:
+    """Text alone stays a plain string, which every server takes; images make it a list of parts."""
+    if not turn.images:
+        return {"role": turn.role, "content": turn.content}
+    shown = [f"data:{image.media_type};base64,{b64encode(image.data).decode()}" for image in turn.images]
+    images = [{"type": "image_url", "image_url": {"url": url}} for url in shown]
+    return {"role": turn.role, "content": [{"type": "text", "text": turn.content}, *images]}
 
 
 def _with_schema_in_words(request: Request) -> tuple[Turn, ...]:

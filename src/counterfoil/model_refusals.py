@@ -35,6 +35,14 @@ _TOO_LONG_WORDS = re.compile(
     re.I,
 )
 _FORMAT_WORDS = re.compile(r"response_?format|json_?schema|structured outputs?|guided_json|json_object", re.I)
+# How servers say that a model reads text only; what is wrong with one picture is said in other words.
+_BLIND_WORDS = re.compile(
+    r"(image|vision|visual|multi-?modal)[^.]{0,60}\b(not|only|isn't|cannot|can't) ?(be )?(support|enabled|available)"
+    r"|(\bno\b|\bnot\b|n't\b|only)[^.]{0,40}\b(support|accept)\w*[^.]{0,40}(image|vision|multi-?modal)"
+    r"|not a (multi-?modal|vision)|missing data required for image input|\bmmproj\b"
+    r"|content\b[^.]{0,40} (must|should) be a (valid )?string|unknown variant .?image_url",
+    re.I,
+)
 _KEY_LIKE = re.compile(r"\b(sk|pk|key)-[\w*.-]+")
 
 
@@ -80,6 +88,14 @@ class Refusal:
             return "temperature"
         formats: tuple[Feature, ...] = ("json_schema", "json_object")
         return next((f for f in formats if f in offered and _FORMAT_WORDS.search(self.words)), None)
+
+    def of_images(self, where: str) -> SetupError | None:
+        """The error to raise where the request bore images and the model takes none."""
+        # llama.cpp calls it an error of its own (500), OpenRouter that there is no such endpoint (404).
+        if self.status not in (400, 404, 415, 422, 500, 501) or not _BLIND_WORDS.search(self.words):
+            return None
+        said = f"(status {self.status}): {self.quote}"
+        return SetupError(f"{where} takes no images {said}; use a model that does, or --images never")
 
     def error(self, where: str, allowances: tuple[Allowance, ...] = ()) -> CounterfoilError:
         """The error to raise; `where` names server and model, `allowances` is what the headers said."""
