@@ -13,7 +13,7 @@ from aiohttp import web
 from counterfoil.errors import CounterfoilError, InputError, RateLimited, SetupError, Unavailable
 from counterfoil.model import Answer, Request, Turn, Unreachable, open_model
 from counterfoil.model_openai import MAX_REPLY_BYTES
-from model_server import KEY, Reply, by, completion, model_behind, refusal
+from model_server import KEY, Reply, by, completion, model_behind
 
 SCHEMA = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 REQUEST = Request((Turn("system", "Always the same."), Turn("user", "Read this.")), SCHEMA, "invoice")
@@ -154,9 +154,6 @@ def test_a_reply_without_end_is_not_read_to_its_end():
     assert "larger than" in str(error)
 
 
-LACKS_SCHEMA = "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model."
-
-
 def calls_to(reply: Reply, times: int = 2) -> list[dict[str, Any]]:
     """The bodies that a server sees in that many calls of one session."""
     bodies: list[dict[str, Any]] = []
@@ -172,49 +169,6 @@ def calls_to(reply: Reply, times: int = 2) -> list[dict[str, Any]]:
 
     asyncio.run(story())
     return bodies
-
-
-def test_a_server_without_json_schema_gets_it_in_words_once_and_for_the_session():
-    """Refused once, then JSON mode with the schema at the end of the first turn."""
-
-    def reply(_: web.Request, body: dict[str, Any]) -> web.Response:
-        lacking = body["response_format"]["type"] == "json_schema"
-        return refusal(400, LACKS_SCHEMA) if lacking else completion("{}", body)
-
-    first, second, third = calls_to(reply)
-    assert first["response_format"]["type"] == "json_schema"
-    assert second == third
-    assert second["response_format"] == {"type": "json_object"}
-    assert second["messages"][0]["content"].startswith("Always the same.\n")
-    assert '"additionalProperties":false' in second["messages"][0]["content"]
-    assert second["messages"][1] == first["messages"][1]
-
-
-def test_a_server_without_json_mode_either_gets_only_words():
-    """LM Studio and older servers know neither."""
-
-    def reply(_: web.Request, body: dict[str, Any]) -> web.Response:
-        return refusal(400, "response_format is not supported") if "response_format" in body else completion("{}", body)
-
-    assert ["response_format" in body for body in calls_to(reply)] == [True, True, False, False]
-
-
-def test_a_model_that_allows_no_temperature_is_not_given_one_again():
-    """Reasoning models refuse any but their own; the schema stays."""
-    message = "Unsupported value: 'temperature' does not support 0 with this model."
-
-    def reply(_: web.Request, body: dict[str, Any]) -> web.Response:
-        return refusal(400, message, "unsupported_value") if "temperature" in body else completion("{}", body)
-
-    bodies = calls_to(reply)
-    assert ["temperature" in body for body in bodies] == [True, False, False]
-    assert {body["response_format"]["type"] for body in bodies} == {"json_schema"}
-
-
-def test_a_server_that_keeps_refusing_features_ends_in_an_error():
-    """Each feature is given up once; nothing goes round in circles."""
-    error = error_of(lambda _, __: refusal(400, LACKS_SCHEMA + " temperature"))
-    assert isinstance(error, InputError)
 
 
 def test_connections_are_used_again():

@@ -186,11 +186,12 @@ def test_plenty_slows_nobody():
 def test_the_constant_part_of_a_prompt_comes_first():
     """Byte for byte the same start of two requests' JSON, past the instructions: providers cache by that."""
     from counterfoil.model_answer import invoice_schema
-    from counterfoil.model_openai import FEATURES, _payload  # pyright: ignore[reportPrivateUsage]
+    from counterfoil.model_chat import payload
+    from counterfoil.model_refusals import FEATURES
     from counterfoil.prompt import INSTRUCTIONS, opening
 
     first, second = (
-        json.dumps(_payload("m", Request(opening(text, f"{text}.pdf"), invoice_schema(), "invoice"), FEATURES))
+        json.dumps(payload("m", Request(opening(text, f"{text}.pdf"), invoice_schema(), "invoice"), FEATURES))
         for text in ("one", "two")
     )
     same = next(n for n, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
