@@ -56,8 +56,9 @@ def test_the_reader_that_was_asked_for_speaks(data: bytes, reader: ReaderName, m
         (b"", "auto", "empty"),
         (b"plain words", "auto", "neither a PDF nor an e-invoice XML"),
         (b"PK\x03\x04", "auto", "ZIP"),
-        (b"\x89PNG\r\n\x1a\n", "auto", "no text layer, needs OCR"),
-        (b"RIFF\0\0\0\0WEBP", "auto", "no text layer, needs OCR"),
+        (b"\x89PNG\r\n\x1a\n", "auto", "the image is damaged"),
+        (b"\x89PNG\r\n\x1a\n", "rules", "no text layer, needs OCR"),
+        (b"RIFF\0\0\0\0WEBP", "rules", "no text layer, needs OCR"),
         (make_pdf([[]]), "auto", "neither text nor images"),
     ],
 )

@@ -30,7 +30,7 @@ FLOORS = [
     "outcome",
     "extract",
     "extract_model checks* reader worker results source",
-    "einvoice* pdf* rules* prompt model_answer liveness transitions",
+    "einvoice* images pdf* rules* prompt model_answer liveness transitions",
     "manifest register",
     "commit",
     "locations layout model model_* prices pace pace_* offload",
@@ -40,7 +40,7 @@ FLOORS = [
     "allowance currencies errors tasks",
 ]
 HEAVY = {"pydantic", "lxml", "pypdfium2", "obstore", "aiohttp", "rich", "stdnum", "genai_prices", "boto3", "openpyxl"}
-HEAVY |= {"pyarrow", "pebble"}
+HEAVY |= {"pyarrow", "pebble", "PIL"}
 
 
 def floor_of(module: str) -> int:

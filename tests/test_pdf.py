@@ -127,8 +127,8 @@ def test_junk_before_the_header_and_a_lost_cross_reference_are_tolerated() -> No
 def test_an_image_is_noticed_without_being_decoded() -> None:
     """A page of one image and no text is what needs OCR."""
     image = "q 100 0 0 100 50 50 cm BI /W 1 /H 1 /CS /G /BPC 8 ID x EI Q\n"
-    assert read_pdf(make_pdf([[]], prologue=image), LIMITS).has_images
-    assert not read_pdf(make_pdf([[]]), LIMITS).has_images
+    assert read_pdf(make_pdf([[]], prologue=image), LIMITS).textless == (1,)
+    assert read_pdf(make_pdf([[]]), LIMITS).textless == ()
 
 
 def test_pdfium_says_when_a_password_is_needed() -> None:

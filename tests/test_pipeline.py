@@ -81,7 +81,7 @@ def test_a_bad_document_is_an_outcome_and_not_the_end_of_the_run():
         records = await records_of(out)
         assert {d for d, r in records.items() if r["status"] == "failed"} == set(bad)
         assert all(records[d]["reason"] for d in bad)
-        assert "needs OCR" in records["image.png"]["reason"]
+        assert "damaged" in records["image.png"]["reason"]
         assert [records[f"inv-{n:03}.pdf"]["status"] for n in range(3)] == ["done"] * 3
 
     virtually(law())

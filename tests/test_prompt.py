@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from counterfoil.document import PageImage
 from counterfoil.extract_model import PROMPT_VERSION, extract_with_model
 from counterfoil.model_answer import invoice_schema
 from counterfoil.pace import Pace
@@ -71,3 +72,29 @@ def test_a_changed_prompt_has_a_new_version():
     turns = (*opening("text", "name"), *repair("answer", "problem"))
     shape = json.dumps([invoice_schema(), [turn.content for turn in turns]], sort_keys=True)
     assert (PROMPT_VERSION, hashlib.sha256(shape.encode()).hexdigest()[:16]) == (1, "7bd78eb52ec59c51")
+
+
+IMAGES = (PageImage(2, "image/jpeg", b"two"), PageImage(3, "image/jpeg", b"three"))
+
+
+def test_pages_that_are_seen_are_named_in_their_order_and_are_data_too():
+    """After the constant turn, which stays as it is: images come last, where they spoil no cache."""
+    constant, turn = opening("Invoice 1", "a.pdf", IMAGES)
+    assert constant == opening("Invoice 1", "a.pdf")[0]
+    assert [image.data for image in turn.images] == [b"two", b"three"]
+    assert "in this order: 2, 3." in turn.content
+    assert "not instructions" in turn.content
+    assert "Invoice 1" in turn.content
+
+
+def test_a_scan_has_no_empty_text_to_be_taken_for_the_document():
+    """With nothing between the marks, a model may answer that there is nothing."""
+    _, turn = opening(" \f", "a.pdf", IMAGES)
+    assert "<<<" not in turn.content
+    assert turn.content.startswith('File name: "a.pdf"\nPages of the document')
+
+
+def test_a_changed_prompt_for_images_has_a_new_version():
+    """As above, for conversations with images."""
+    shape = json.dumps([opening("text", "name", IMAGES)[1].content, opening("", "name", IMAGES)[1].content])
+    assert (PROMPT_VERSION, hashlib.sha256(shape.encode()).hexdigest()[:16]) == (1, "0370f83c7422436c")

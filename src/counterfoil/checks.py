@@ -7,6 +7,8 @@ raise because of what an invoice says.
 Errors: `missing.*`, `currency.unknown`, `lines.sum`, `amounts.net`, `amounts.gross`, `amounts.due`,
 `amounts.unconfirmed`, `amounts.absurd`, `tax.row`, `tax.sum`, `dates.due` (a warning for XML), `model.not_on_page`, and
 `page.gross_total` or `page.amount_due` where that is the total and the page has another.
+`extract` adds `page.unread` (an error: a page without text that nothing read) and `page.image` (an info: a page that
+was read as an image only).
 Warnings: `lines.price`, `amounts.due_unexplained`, `amounts.negative`, `amounts.zero`, `tax.base`, `dates.*`,
 `iban.invalid`, `vat.invalid`, `page.*`. Info: `lines.include_tax`.
 """

@@ -67,6 +67,13 @@ def cli() -> None:
     help="auto: e-invoice XML where there is some, else the model if one is given, else the offline rules.",
 )
 @click.option(
+    "--images",
+    type=click.Choice(["auto", "never", "always"]),
+    default="auto",
+    show_default=True,
+    help="Pages the model sees as images. auto: those without text, such as scans; always: all, with their text.",
+)
+@click.option(
     "--concurrency",
     type=click.IntRange(1, 100_000),
     default=128,

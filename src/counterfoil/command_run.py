@@ -15,7 +15,7 @@ from typing import Any
 
 from .clock import Clock
 from .display import Display, Snapshot
-from .document import Limits, ReaderName
+from .document import Images, Limits, ReaderName
 from .errors import SetupError
 from .extract import recipe
 from .manifest import Manifest
@@ -41,6 +41,7 @@ class Options:
     out: str
     model: str | None = None
     reader: ReaderName = "auto"
+    images: Images = "auto"
     concurrency: int = 128
     rpm: int | None = None
     tpm: int | None = None
@@ -73,6 +74,8 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         raise SetupError(f"--reader {options.reader} asks no model; leave out --model, or use --reader auto or model")
     if options.price and not options.model:
         raise SetupError("--price is what a model's calls cost; it needs --model PROVIDER:NAME")
+    if options.images == "always" and not options.model:
+        raise SetupError("--images always shows pages to a model; it needs --model PROVIDER:NAME")
     prices = Prices.parse(options.price) if options.price else LIST_PRICES
     started, clock, limits = time.monotonic(), Clock(), Limits()
     async with AsyncExitStack() as stack:
@@ -88,15 +91,21 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         )
         documents, known = await count(source)
         display.found(documents, source)
-        about = {"source": source.url, "recipe": recipe(options.reader, asked)}
+        about = {"source": source.url, "recipe": recipe(options.reader, asked, options.images)}
         shards = options.shards or shards_for(documents)
         manifest = await stack.enter_async_context(Manifest.open(options.out, shards=shards, about=about, clock=clock))
         _note_differences(manifest, options, about, display)
         worker = await stack.enter_async_context(Worker.join(manifest, lease=options.lease))
         await importing
         model = await stack.enter_async_context(opening)
-        attempts = options.max_attempts
-        settings = Settings(options.reader, options.concurrency, limits, max_attempts=attempts, prices=prices)
+        settings = Settings(
+            options.reader,
+            options.concurrency,
+            limits,
+            max_attempts=options.max_attempts,
+            prices=prices,
+            images=options.images,
+        )
         pace = Pace(options.concurrency, rpm=options.rpm, tpm=options.tpm, clock=clock)
         run = Run(Tools(source, manifest, worker, offload, pace, model), settings)
         signals.handle(run)

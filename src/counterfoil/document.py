@@ -12,6 +12,8 @@ from typing import Literal
 from .invoice import Invoice
 
 ReaderName = Literal["auto", "xml", "model", "rules"]
+Images = Literal["auto", "never", "always"]
+"""Which pages a model sees as images: those without text, none, or all (their text as well)."""
 Severity = Literal["error", "warning", "info"]
 
 
@@ -35,6 +37,10 @@ class Limits:
     """Characters of text over all pages."""
     max_xml_bytes: int = 20_000_000
     max_xml_depth: int = 100
+    max_image_pages: int = 20
+    """Pages of one document that a model is sent as images."""
+    max_pixels: int = 80_000_000
+    """Of one page of an image file; A3 at 600 dpi has 70 million."""
     seconds: float = 30.0
     memory_bytes: int = 750_000_000
 
@@ -59,6 +65,15 @@ class Page:
     height: float
     text: str
     words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PageImage:
+    """A page as a picture, upright. `page` counts from 1; `media_type` is that of `data`."""
+
+    page: int
+    media_type: str
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +102,11 @@ class Reading:
 
     `kind` is what the bytes are, not what the name says. `xml_invoice` comes from whole-file or embedded e-invoice XML
     (`profile` says which); `xml_problem` says why embedded XML could not be used. `rules_invoice` is there only if it
-    was asked for. `text` is that of all pages, separated by form feeds.
+    was asked for. `text` is that of all pages, separated by form feeds; `no_text` says why there is none. `textless`
+    are the pages that show something, yet have no text to speak of; `images` the pages that a model is to see.
     """
 
-    kind: Literal["pdf", "xml"]
+    kind: Literal["pdf", "xml", "image"]
     text: str = ""
     pages: int = 0
     xml_invoice: Invoice | None = None
@@ -98,3 +114,6 @@ class Reading:
     xml_problem: str | None = None
     rules_invoice: Invoice | None = None
     findings: tuple[Finding, ...] = field(default=())
+    no_text: str = ""
+    textless: tuple[int, ...] = ()
+    images: tuple[PageImage, ...] = ()

@@ -7,13 +7,13 @@ rest. Neither decides where anything is stored.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from .checks import check_invoice, contradicts_page, tidy
 from .clock import Clock
-from .document import Finding, Limits, ReaderName, Reading, Usage
+from .document import Finding, Images, Limits, ReaderName, Reading, Usage
 from .errors import InputError
 from .extract_model import PROMPT_VERSION, extract_with_model
 from .invoice import Invoice
@@ -46,25 +46,25 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A document after its worker process: finished, or (`extraction` None) with a text for the model to read."""
+    """A document after its worker process: finished, or (`extraction` None) with what the model is to read."""
 
     reading: Reading
     extraction: Extraction | None
 
 
-def recipe(reader: ReaderName, model: str | None) -> dict[str, Any]:
-    """How documents are read, as far as it can change a result."""
+def recipe(reader: ReaderName, model: str | None, images: Images = "auto") -> dict[str, Any]:
+    """How documents are read, as far as it can change a result. `images` is left out where it says nothing new: with
+    `auto` a document that has its text is read as it is without, and without a model there is nobody to see."""
     prompt = PROMPT_VERSION if model else None
-    return {"extractor": EXTRACTOR, "reader": reader, "model": model, "prompt": prompt}
+    seen = {"images": images} if model and images != "auto" else {}
+    return {"extractor": EXTRACTOR, "reader": reader, "model": model, "prompt": prompt, **seen}
 
 
-def examine(data: bytes, reader: ReaderName, has_model: bool, limits: Limits, today: date) -> Examined:
+def examine(
+    data: bytes, reader: ReaderName, has_model: bool, limits: Limits, today: date, images: Images = "auto"
+) -> Examined:
     """Reads one document, and extracts and checks it too unless that is the model's part. Raises `InputError`."""
-    from .reader import (
-        NEEDS_OCR,
-        Rules,
-        read_document,
-    )  # in the worker process only: the parent starts faster without it
+    from .reader import Rules, read_document  # in the worker process only: the parent starts faster without it
 
     rules: Rules = "never"
     if reader == "rules":
@@ -78,11 +78,32 @@ def examine(data: bytes, reader: ReaderName, has_model: bool, limits: Limits, to
         raise InputError(reading.xml_problem or "there is no e-invoice XML in this file")
     if reading.kind == "xml":
         raise InputError(f"an XML file has no page for --reader {reader}; use --reader auto or xml")
-    if not reading.text.strip():
-        raise InputError(NEEDS_OCR)
+    if has_model and rules == "never" and images != "never":
+        reading = _with_images(reading, data, images, limits)
+    if reading.no_text and not reading.images:
+        raise InputError(reading.no_text)
+    reading = _unread_told(reading)
     if reading.rules_invoice is None:
         return Examined(reading, None)
     return Examined(reading, _checked(reading.rules_invoice, "rules", reading, today))
+
+
+def _with_images(reading: Reading, data: bytes, images: Images, limits: Limits) -> Reading:
+    if images == "auto" and not reading.textless and reading.kind == "pdf":
+        return reading
+    from .images import with_images  # its imaging library is for those documents only that need it
+
+    return with_images(reading, data, images, limits)
+
+
+def _unread_told(reading: Reading) -> Reading:
+    """A document of which only a part was read is never done, however well that part adds up."""
+    seen = {image.page for image in reading.images}
+    unread = [str(page) for page in reading.textless if page not in seen]
+    if not unread:
+        return reading
+    message = f"not read, as without text: page {', '.join(unread)}; a model that sees images would read it"
+    return replace(reading, findings=(*reading.findings, Finding("page.unread", "error", message)))
 
 
 async def ask_model(
@@ -97,8 +118,9 @@ async def ask_model(
     max_attempts: int,
     prices: Prices,
 ) -> Extraction:
-    """Has the model read the text. `permit` is awaited before each call and forbids it by raising; `max_attempts`
-    bounds the calls for one answer, `prices` cost them. An error that ends this bears what was used as its `usage`."""
+    """Has the model read the text and see the images. `permit` is awaited before each call and forbids it by raising;
+    `max_attempts` bounds the calls for one answer, `prices` cost them. An error that ends this bears what was used as
+    its `usage`."""
     invoice, usage = await extract_with_model(
         reading.text,
         name,
@@ -108,6 +130,7 @@ async def ask_model(
         random=clock.random,
         permit=permit,
         max_attempts=max_attempts,
+        images=reading.images,
         prices=prices,
     )
     return _checked(invoice, "model", reading, today, usage)
@@ -115,7 +138,9 @@ async def ask_model(
 
 def _checked(invoice: Invoice, reader: str, reading: Reading, today: date, usage: Usage = _NOTHING) -> Extraction:
     invoice = tidy(invoice)
-    text = reading.text if reading.text.strip() else None
+    # Where a part of the document was seen only, what is not in its text may well be on its pages.
+    whole = reading.text.strip() and not any(image.page in reading.textless for image in reading.images)
+    text = reading.text if whole else None
     findings = [*reading.findings, *check_invoice(invoice, reader=reader, page_text=text, today=today)]
     if reader == "xml" and text:
         findings += contradicts_page(invoice, text)

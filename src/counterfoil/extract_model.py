@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import random as chance
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from .document import Usage
+from .document import PageImage, Usage
 from .errors import InputError, RateLimited, SetupError, Unavailable
 from .invoice import Invoice
 from .model import Answer, Model, Request, Turn, Unreachable
@@ -37,6 +37,7 @@ async def extract_with_model(
     model: Model,
     pace: Pace,
     *,
+    images: Sequence[PageImage] = (),
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     random: Callable[[], float] = chance.random,
     max_attempts: int = 6,
@@ -45,7 +46,7 @@ async def extract_with_model(
     deadline: float = 120.0,
     prices: Prices = LIST_PRICES,
 ) -> tuple[Invoice, Usage]:
-    """The invoice that the model reads in `text`, and what the calls took.
+    """The invoice that the model reads in `text` and sees on `images`, and what the calls took.
 
     `max_attempts` bounds the calls for one answer, `max_repairs` the answers that are sent back; a call is given up
     after `deadline` seconds, and counts as one that may have been paid. `permit` is awaited before each call
@@ -56,7 +57,7 @@ async def extract_with_model(
     """
     caller = _Caller(model, pace, sleep, random, max_attempts, permit, deadline, prices)
     try:
-        invoice = await _converse(caller, opening(text, file_name), max_repairs)
+        invoice = await _converse(caller, opening(text, file_name, images), max_repairs)
     except BaseException as error:
         error.__dict__["usage"] = caller.usage
         raise

@@ -1,7 +1,8 @@
 """PDF bytes to pages of words with boxes, column-keeping text, and embedded XML.
 
 Runs inside a killable worker process: pdfium is not thread-safe, and hostile content can keep it busy or take memory;
-whoever calls bounds time and memory. It reads text only: no page is rendered, no image decoded, no script run.
+whoever calls bounds time and memory. It reads text only: no page is rendered, no image decoded (`images` does), and no
+script run.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ pdfium_c: Any = _pdfium_c
 _PASSWORD = 4  # FPDF_ERR_PASSWORD
 _SECURITY = 5  # FPDF_ERR_SECURITY
 _MAX_ATTACHMENTS = 100
+_STAMP = 40
+"""Letters and figures. A scanner's or a sender's stamp on a scan has fewer, a page of an invoice more."""
+_SCANNED = 0.5
+"""The part of a page that the picture of a scan covers at least, and a logo does not."""
+_FEW_SHAPES = 20
+"""Lines and frames on a page that is otherwise empty; text drawn as outlines has more."""
 _SPACES = frozenset((0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x20, 0xA0, 0x2002, 0x2003, 0x2007, 0x2009, 0x202F, 0x3000))
 _HYPHENS = frozenset((0x02, 0xAD, 0x2010, 0x2011))  # pdfium says 2 where a line ends in a hyphen
 _LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB05: "st", 0xFB06: "st"}
@@ -32,11 +39,12 @@ _LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "
 
 @dataclass(frozen=True, slots=True)
 class PdfFile:
-    """What was read. `attachments` are the embedded files that look like XML; `has_images`: any page carries one."""
+    """What was read. `attachments` are the embedded files that look like XML; `textless` are the numbers of the pages
+    that show something, yet have no text to speak of."""
 
     pages: tuple[Page, ...]
     attachments: tuple[tuple[str, bytes], ...]
-    has_images: bool
+    textless: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +67,27 @@ def read_pdf(data: bytes, limits: Limits) -> PdfFile:
     """
     if len(data) > limits.max_bytes:
         raise InputError(f"the file has {len(data):,} bytes, more than the limit of {limits.max_bytes:,}")
-    document = _open(data)
+    document = open_pdf(data)
     try:
         count = len(document)
         if count > limits.max_pages:
             raise InputError(f"the PDF has {count:,} pages, more than the limit of {limits.max_pages:,}")
         attachments = tuple(_xml_attachments(document, limits))
         pages: list[Page] = []
-        images = False
+        textless: list[int] = []
         left = limits.max_text
         for index in range(count):
-            page, image = _read_page(document, index, left)
+            page, unreadable = _read_page(document, index, left)
             left -= len(page.text)
-            images = images or image
+            textless += [page.number] if unreadable else []
             pages.append(page)
     finally:
         document.close()
-    return PdfFile(tuple(pages), attachments, images)
+    return PdfFile(tuple(pages), attachments, tuple(textless))
 
 
-def _open(data: bytes) -> Any:
+def open_pdf(data: bytes) -> Any:
+    """The document, for pdfium; close it. Raises `InputError`."""
     start = data.find(b"%PDF-")
     if start < 0:
         raise InputError("the file is no PDF: it has no %PDF header")
@@ -103,7 +112,8 @@ def _read_page(document: Any, index: int, max_text: int) -> tuple[Page, bool]:
                 runs = list(_runs(text_page))
             finally:
                 text_page.close()
-            return _page(index + 1, page, runs), _has_image(page)
+            read = _page(index + 1, page, runs)
+            return read, _is_textless(read, page)
         finally:
             page.close()
     except pdfium.PdfiumError as exc:
@@ -200,14 +210,32 @@ def _once(words: Iterator[Word]) -> Iterator[Word]:
             yield word
 
 
-def _has_image(page: Any) -> bool:
+def _is_textless(read: Page, page: Any) -> bool:
+    """Whether what the page shows is in pictures, or in shapes that nobody took for letters, rather than in text."""
+    letters = sum(map(str.isalnum, read.text))
+    if letters >= _STAMP:
+        return False
+    covered = _covered(page)
+    if letters:
+        return covered > _SCANNED
+    return covered > 0 or pdfium_c.FPDFPage_CountObjects(page.raw) > _FEW_SHAPES
+
+
+def _covered(page: Any) -> float:
+    """How much of the page is under images, 0 to 1; those that overlap count twice."""
     raw: Any = page.raw
+    left, bottom, right, top = (pdfium_c.c_float() for _ in range(4))
+    area = 0.0
     for index in range(pdfium_c.FPDFPage_CountObjects(raw)):
         found = pdfium_c.FPDFPage_GetObject(raw, index)
         kind = pdfium_c.FPDFPageObj_GetType(found)
-        if kind == pdfium_c.FPDF_PAGEOBJ_IMAGE or (kind == pdfium_c.FPDF_PAGEOBJ_FORM and _form_has_image(found, 5)):
-            return True
-    return False
+        is_image = kind == pdfium_c.FPDF_PAGEOBJ_IMAGE or (
+            kind == pdfium_c.FPDF_PAGEOBJ_FORM and _form_has_image(found, 5)
+        )
+        if is_image and pdfium_c.FPDFPageObj_GetBounds(found, left, bottom, right, top):
+            area += abs((right.value - left.value) * (top.value - bottom.value))
+    width, height = page.get_size()
+    return min(area / (width * height), 1.0) if area and width and height else 0.0
 
 
 def _form_has_image(form: Any, depth: int) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
-from .document import Limits, ReaderName, Usage
+from .document import Images, Limits, ReaderName, Usage
 from .errors import ClaimLost, CounterfoilError, InputError, SetupError, Unavailable
 from .extract import Examined, Extraction, ask_model, examine, recipe
 from .jsonfile import encode
@@ -42,7 +42,8 @@ _OTHERS_LOOKED_AT_EVERY = 1.0
 class Settings:
     """How documents are read, and how much happens at once. `grace` is how long (s) calls in flight may take to end
     once the run is told to stop; `poll` the longest time (s) between two looks at what other workers did.
-    `max_attempts` bounds the calls for one answer; `prices` say what they cost."""
+    `max_attempts` bounds the calls for one answer; `prices` say what they cost; `images` which pages a model
+    sees."""
 
     reader: ReaderName = "auto"
     concurrency: int = 128
@@ -51,6 +52,7 @@ class Settings:
     poll: float = 5.0
     max_attempts: int = 6
     prices: Prices = LIST_PRICES
+    images: Images = "auto"
 
 
 @dataclass(slots=True)
@@ -86,7 +88,7 @@ class Run:
         self.clock = tools.manifest.clock
         self.tally = Tally()
         self._results = Results(tools.manifest.store, self.clock)
-        self._recipe = recipe(settings.reader, tools.model.name if tools.model else None)
+        self._recipe = recipe(settings.reader, tools.model.name if tools.model else None, settings.images)
         self._stopping = asyncio.Event()
         self._fatal: Exception | None = None
         self._active: set[asyncio.Task[None]] = set()
@@ -265,8 +267,8 @@ class Run:
     async def _examine(self, body: bytes) -> Examined:
         self._go_on()
         settings, has_model = self.settings, self.tools.model is not None
-        today = self.clock.utc().date()
-        return await self.tools.offload.run(examine, body, settings.reader, has_model, settings.limits, today)
+        limits, today, images = settings.limits, self.clock.utc().date(), settings.images
+        return await self.tools.offload.run(examine, body, settings.reader, has_model, limits, today, images)
 
     async def _ask(self, claim: Claim, examined: Examined) -> Extraction:
         assert self.tools.model is not None, "only with a model is a document left to it"

@@ -34,8 +34,9 @@ NEEDS_OCR = "no text layer, needs OCR"
 
 
 def read_document(data: bytes, limits: Limits, *, rules: Rules) -> Reading:
-    """Reads a PDF or an e-invoice XML. `rules`: whether the offline reader reads the pages too (`fallback`: only where
-    there is no e-invoice XML).
+    """Reads a PDF or an e-invoice XML; of an image file it says only what it is.
+
+    `rules`: whether the offline reader reads the pages too (`fallback`: only where there is no e-invoice XML).
 
     Raises `InputError` in one sentence for whatever can't be read.
     """
@@ -47,17 +48,20 @@ def read_document(data: bytes, limits: Limits, *, rules: Rules) -> Reading:
     if _looks_like_xml(head):
         invoice, profile = parse_einvoice(data, limits)
         return Reading(kind="xml", xml_invoice=invoice, profile=profile)
-    for magic, name in _IMAGES:
-        if head.startswith(magic):
-            raise InputError(f"{NEEDS_OCR}: the file is a {name} image")
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        raise InputError(f"{NEEDS_OCR}: the file is a WebP image")
+    if image := _image_format(head):
+        return Reading(kind="image", pages=1, no_text=f"{NEEDS_OCR}: the file is a {image} image")
     for magic, name in _OTHERS:
         if head.startswith(magic):
             raise InputError(f"neither a PDF nor an e-invoice XML: the file is {name}")
     raise InputError(
         "neither a PDF nor an e-invoice XML; leave such files out with --include '*.pdf' --include '*.xml'"
     )
+
+
+def _image_format(head: bytes) -> str | None:
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WebP"
+    return next((name for magic, name in _IMAGES if head.startswith(magic)), None)
 
 
 def _looks_like_xml(head: bytes) -> bool:
@@ -69,11 +73,11 @@ def _looks_like_xml(head: bytes) -> bool:
 
 def _read_pdf(data: bytes, limits: Limits, rules: Rules) -> Reading:
     pdf = read_pdf(data, limits)
-    reading = Reading(kind="pdf", text="\f".join(page.text for page in pdf.pages), pages=len(pdf.pages))
+    text = "\f".join(page.text for page in pdf.pages)
+    no_text = "" if text.strip() else NEEDS_OCR if pdf.textless else "the PDF has neither text nor images"
+    reading = Reading(kind="pdf", text=text, pages=len(pdf.pages), no_text=no_text, textless=pdf.textless)
     reading = _with_embedded_xml(reading, pdf, limits)
-    if not reading.text.strip():
-        if reading.xml_invoice is None:
-            raise InputError(NEEDS_OCR if pdf.has_images else "the PDF has neither text nor images")
+    if no_text:
         return reading
     if rules == "never" or (rules == "fallback" and reading.xml_invoice is not None):
         return reading

@@ -1,0 +1,132 @@
+"""Pages as images for models that see: rendered from a PDF, or taken from an image file.
+
+Runs inside a killable worker process: pictures can be bombs, and rendering can take long. It promises JPEGs that are
+upright, no longer than `LONGEST_SIDE`, and free of whatever else the file carries; and that a document is shown as a
+whole or not at all: more pages than the limit are an error, never a selection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from io import BytesIO
+from typing import Any
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .document import Finding, Images, Limits, PageImage, Reading
+from .errors import InputError
+from .pdf import open_pdf, pdfium
+
+LONGEST_SIDE = 1568
+"""Pixels, 134 dpi on A4: more is shrunk by the providers themselves, so it would only be paid for in bytes."""
+QUALITY = 75
+"""Of the JPEG; a noisy scan of an A4 page then has about 200 KB."""
+_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP")
+_PAGED = ("TIFF", "WEBP")
+"""Formats whose frames are pages; the others' are animations or previews."""
+_PAPER = "white"
+
+
+def with_images(reading: Reading, data: bytes, images: Images, limits: Limits) -> Reading:
+    """The reading together with the pages that a model is to see. Pages that turn out to be blank are left out.
+
+    Raises `InputError` for more than `limits.max_image_pages`, a picture over `limits.max_pixels`, or a damaged one.
+    """
+    if reading.kind == "image":
+        shown = tuple(_of_image_file(data, limits))
+        pages = tuple(image.page for image in shown)
+        return _told(replace(reading, images=shown, pages=len(shown), textless=pages))
+    numbers = range(1, reading.pages + 1) if images == "always" else reading.textless
+    _check_count(len(numbers), limits)
+    shown = tuple(_of_pdf(data, numbers))
+    pages = tuple(image.page for image in shown)
+    return _told(replace(reading, images=shown, textless=tuple(page for page in reading.textless if page in pages)))
+
+
+def _told(reading: Reading) -> Reading:
+    """What only a picture shows, nothing here can compare the model's answer with: that is to be seen in the result."""
+    if not reading.textless:
+        return reading
+    message = f"read from the image alone, with no text to compare with: page {', '.join(map(str, reading.textless))}"
+    return replace(reading, findings=(*reading.findings, Finding("page.image", "info", message)))
+
+
+def _check_count(count: int, limits: Limits) -> None:
+    if count > limits.max_image_pages:
+        raise InputError(
+            f"{count:,} pages of the document would go to the model as images, more than the limit of "
+            f"{limits.max_image_pages}; split the document"
+        )
+
+
+def _of_pdf(data: bytes, numbers: Sequence[int]) -> Iterator[PageImage]:
+    if not numbers:
+        return
+    document = open_pdf(data)
+    try:
+        for number in numbers:
+            picture = _rendered(document, number)
+            if any(low != high for low, high in picture.getextrema()):
+                yield _page_image(number, picture)
+    finally:
+        document.close()
+
+
+def _rendered(document: Any, number: int) -> Any:
+    """The page as an RGB picture, turned as /Rotate says."""
+    try:
+        page = document[number - 1]
+        try:
+            longest = max(page.get_size())
+            return page.render(scale=LONGEST_SIDE / max(longest, 1.0)).to_pil().convert("RGB")
+        finally:
+            page.close()
+    except (pdfium.PdfiumError, ValueError) as exc:
+        raise InputError(f"page {number} of the PDF can't be rendered") from exc
+
+
+def _of_image_file(data: bytes, limits: Limits) -> Iterator[PageImage]:
+    try:
+        with Image.open(BytesIO(data), formats=_FORMATS) as picture:
+            count = getattr(picture, "n_frames", 1) if picture.format in _PAGED else 1
+            _check_count(count, limits)
+            for index in range(count):
+                if count > 1:
+                    picture.seek(index)
+                _check_pixels(picture.size, limits)
+                # A JPEG is decoded at a fraction of its size where that is enough.
+                picture.draft(None, (LONGEST_SIDE, LONGEST_SIDE))
+                yield _page_image(index + 1, _on_paper(ImageOps.exif_transpose(picture)))
+    except Image.DecompressionBombError as exc:
+        raise InputError(f"the image has more pixels than the limit of {limits.max_pixels:,}") from exc
+    except UnidentifiedImageError as exc:
+        raise InputError("the image is damaged, or of a kind that can't be read") from exc
+    except (OSError, ValueError, SyntaxError, EOFError) as exc:  # what Pillow raises for damaged ones
+        raise InputError(f"the image is damaged: {' '.join(str(exc).split())[:200]}") from exc
+
+
+def _check_pixels(size: tuple[int, int], limits: Limits) -> None:
+    if size[0] * size[1] > limits.max_pixels:
+        raise InputError(
+            f"the image has {size[0]:,} x {size[1]:,} pixels, more than the limit of {limits.max_pixels:,}"
+        )
+
+
+def _on_paper(picture: Any) -> Any:
+    """The picture in RGB, what is transparent in it on white; 16 bits become 8."""
+    if picture.mode.startswith("I;16"):
+        picture = picture.convert("I").point([level // 256 for level in range(65536)], "L")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    seen = picture.convert("RGBA")
+    paper = Image.new("RGB", seen.size, _PAPER)
+    paper.paste(seen, mask=seen.getchannel("A"))
+    return paper
+
+
+def _page_image(number: int, picture: Any) -> PageImage:
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), reducing_gap=3.0)
+    body = BytesIO()
+    picture.save(body, "JPEG", quality=QUALITY)
+    return PageImage(number, "image/jpeg", body.getvalue())
