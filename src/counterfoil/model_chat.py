@@ -27,7 +27,7 @@ def payload(model: str, request: Request, offered: Set[Feature]) -> dict[str, An
     earlier than it must.
     """
     form = form_of(offered)
-    turns = request.turns if form in ("json_schema", "tools") else _with_schema_in_words(request)
+    turns = request.turns if form in ("json_schema", "tools") else with_schema_in_words(request)
     body: dict[str, Any] = {"model": model, "messages": [_message(turn) for turn in turns]}
     if "temperature" in offered:
         body["temperature"] = 0
@@ -57,7 +57,7 @@ def _message(turn: Turn) -> dict[str, Any]:
     return {"role": turn.role, "content": [{"type": "text", "text": turn.content}, *images]}
 
 
-def _with_schema_in_words(request: Request) -> tuple[Turn, ...]:
+def with_schema_in_words(request: Request) -> tuple[Turn, ...]:
     """The schema ends the first turn, which thereby stays the same for every document (prompt caching)."""
     first, *rest = request.turns
     schema = orjson.dumps(request.schema).decode()
