@@ -146,8 +146,8 @@ class OpenAIBatches:
             expired = str(error.get("code")).startswith("batch_")
             return (Unprocessed if expired else Unavailable)(f"the batch did not answer: {said}")
         refusal = Refusal.of(int(status or 502), {}, orjson.dumps(body), error_in(body) or body, self._address.key)
-        # Judged by what this batch was offered, as far as that is still known: one refusal takes away one feature.
-        if missing := refusal.refused_feature(FEATURES - self._lacks):
+        # The batch may have been sent before or after another one was refused for a feature, by this process or not.
+        if missing := refusal.refused_feature(FEATURES) or refusal.refused_feature(FEATURES - self._lacks):
             self._lacks.add(missing)
             return Unavailable(f"{self._where()} does not take {missing}; it is asked again without")
         return refusal.error(self._where(), self._address.variables)
