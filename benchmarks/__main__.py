@@ -1,5 +1,7 @@
 """python -m benchmarks [ROW]... : measures, and prints one table of what came out beside what must be reached.
 
+`python -m benchmarks peers` compares with other tools instead, and has options of its own.
+
 Run it in the root of the repository. Servers and temporary folders are gone when it ends, however it ends.
 """
 
@@ -18,6 +20,7 @@ from pathlib import Path
 from .batch import batch, shared
 from .hostile import hostile
 from .pacing import pacing
+from .peers.command import main as peers
 from .quality import score
 from .row import Row, Setting, table
 from .startup import startup
@@ -76,8 +79,17 @@ def _measure(row: str, setting: Setting, command: str) -> list[Row]:
         return [replace(line, command=command) for line in ROWS[row](replace(setting, folder=Path(folder)))]
 
 
+def _peers(arguments: Sequence[str]) -> int:
+    try:
+        return peers(arguments)
+    except KeyboardInterrupt:
+        return 130
+
+
 def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that every `finally` runs
+    if sys.argv[1:2] == ["peers"]:
+        return _peers(sys.argv[2:])
     args = _parsed(sys.argv[1:])
     get_ms, put_ms = map(float, args.s3.split("/"))
     setting = Setting(Path(), get_ms, put_ms, args.repeat, args.seconds, args.invoices, args.hostile)

@@ -5,10 +5,11 @@
 With --rpm it accepts that many calls in any 60 seconds, refuses the others with Retry-After, and with --headers says in
 every reply what is left (`x-ratelimit-*`).
 
-It answers every document with the same small invoice that passes all checks, numbered by the document's file name, and
-counts: GET /stats gives {"calls", "refused", "completed", "in_flight", "most_in_flight", "by_key", "completed_by_key"},
-where a key is the file name in the prompt, else a digest of the first user message. `calls` are all requests that
-arrived, `refused` those that were over --rpm, `completed` those whose answer was made (a real provider bills those).
+It answers every document with the same small invoice that passes all checks, numbered by the document's file name, as a
+tool call or by another JSON schema where the request asks for that, and counts: GET /stats gives {"calls", "refused",
+"completed", "in_flight", "most_in_flight", "by_key", "completed_by_key"}, where a key is the file name in the prompt,
+else a digest of the first user message. `calls` are all requests that arrived, `refused` those that were over --rpm,
+`completed` those whose answer was made (a real provider bills those).
 Port 0 takes a free one and prints it.
 """
 
@@ -100,6 +101,8 @@ class ModelServer:
         return response
 
     async def _behave(self, _: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if not body["messages"]:  # some clients ask nothing, to see the limits in the headers
+            return refusal(400, "Invalid 'messages': empty array", "empty_array")
         chance = self._random.random()
         if chance < self.behaviour.fail_429:
             return refusal(429, "Rate limit reached", "rate_limit_exceeded", {"Retry-After": "1"})
@@ -107,7 +110,7 @@ class ModelServer:
         if chance < self.behaviour.fail_429 + self.behaviour.fail_500:
             return refusal(500, "The server had an error while processing your request", "server_error")
         garbage = chance < self.behaviour.fail_429 + self.behaviour.fail_500 + self.behaviour.garbage
-        return completion("I am sorry, {here is" if garbage else json.dumps(sample_invoice(document_key(body))), body)
+        return completion("I am sorry, {here is", body) if garbage else answer(body)
 
     def _over_the_limit(self) -> float | None:
         """Seconds until a call would be accepted, None for now; an accepted call counts for the next 60."""
@@ -133,9 +136,39 @@ class ModelServer:
 
 def document_key(body: dict[str, Any]) -> str:
     """Which document a request is about; the same for its first call, its retries and its repairs."""
-    said = next((str(turn["content"]) for turn in body["messages"] if turn["role"] == "user"), "")
+    said = next((_text(turn["content"]) for turn in body["messages"] if turn["role"] == "user"), "")
     named = _FILE_NAME.search(said)
     return json.loads(named[1]) if named else hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def _text(content: Any) -> str:
+    """Of a turn, which is a string or a list of parts."""
+    return content if isinstance(content, str) else "\n".join(str(part.get("text", "")) for part in content)
+
+
+def answer(body: dict[str, Any]) -> web.Response:
+    """The invoice of the document that was asked about, in the form that was asked for."""
+    invoice = sample_invoice(document_key(body))
+    if tools := body.get("tools"):
+        function = tools[0]["function"]
+        arguments = json.dumps(fitting(function["parameters"], invoice))
+        call = {"id": "call", "type": "function", "function": {"name": function["name"], "arguments": arguments}}
+        message = {"role": "assistant", "content": None, "tool_calls": [call]}
+        return completion(arguments, body, message=message, finish_reason="tool_calls")
+    schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
+    return completion(json.dumps(fitting(schema, invoice) if schema else invoice), body)
+
+
+def fitting(schema: dict[str, Any], facts: dict[str, Any]) -> Any:
+    """What a model with constrained output says: the facts by the names that the schema asks for, at any depth."""
+    if options := schema.get("anyOf"):
+        return fitting(options[0], facts)
+    if schema.get("type") == "array":
+        return [fitting(schema["items"], facts)]
+    if schema.get("type") != "object":
+        return None
+    parts: dict[str, Any] = schema.get("properties", {})
+    return {name: facts[name] if name in facts else fitting(part, facts) for name, part in parts.items()}
 
 
 def completion(text: str, body: dict[str, Any], **changes: Any) -> web.Response:
