@@ -40,7 +40,7 @@ FLOORS = [
     "allowance currencies errors tasks",
 ]
 HEAVY = {"pydantic", "lxml", "pypdfium2", "obstore", "aiohttp", "rich", "stdnum", "genai_prices", "boto3", "openpyxl"}
-HEAVY |= {"pyarrow", "pebble", "PIL"}
+HEAVY |= {"pyarrow", "pebble", "PIL", "pydantic_ai", "anthropic", "google", "httpx2", "anyio"}
 
 
 def floor_of(module: str) -> int:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 from .clock import Clock
@@ -19,7 +18,7 @@ from .document import Images, Limits, ReaderName
 from .errors import SetupError
 from .extract import recipe
 from .manifest import Manifest
-from .model import open_model
+from .model import import_client, open_model
 from .offload import Offload
 from .pace import Pace
 from .pipeline import Run, Settings, Tools
@@ -116,7 +115,7 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
 
 def _import_client(model: str | None) -> None:
     if model:
-        import_module("counterfoil.model_openai")
+        import_client(model)
 
 
 def _note_differences(manifest: Manifest, options: Options, about: Mapping[str, Any], display: Display) -> None:

@@ -10,13 +10,26 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, Literal, Protocol
 
 from .allowance import Allowance
 from .errors import CounterfoilError, SetupError, Unavailable
-from .model_address import Address, openai_address
+from .model_address import anthropic_address, bedrock_address, google_address, openai_address
+from .prices import LIST_PRICES
 
-PROVIDERS = ("openai",)
+PROVIDERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
+    "openai": openai_address,
+    "anthropic": anthropic_address,
+    "bedrock": bedrock_address,
+    "google": google_address,
+}
+"""What finds the address of each."""
+_EXTRA = {
+    "anthropic": ("pydantic_ai", "anthropic"),
+    "bedrock": ("pydantic_ai", "boto3"),
+    "google": ("pydantic_ai", "google.genai"),
+}
 CHARACTERS_AN_IMAGE = 6000
 """What an image of a page takes, as a length of text: about 1,500 tokens, between what providers count for it."""
 
@@ -100,22 +113,66 @@ class Model(Protocol):
 def open_model(spec: str, *, concurrency: int, environ: Mapping[str, str]) -> AbstractAsyncContextManager[Model]:
     """A model by `PROVIDER:NAME`, to be entered with `async with`. `concurrency` is the most calls in flight at once.
 
-    Addresses and keys come from `environ`: OPENAI_BASE_URL and OPENAI_API_KEY for `openai`. Raises `SetupError` at once
-    for a provider that isn't known, a name or key that is missing, or an address that is none.
+    Addresses and keys come from `environ`, by each provider's own variables (docs/providers.md): `openai` has
+    OPENAI_API_KEY and OPENAI_BASE_URL, `anthropic` ANTHROPIC_API_KEY, `google` GOOGLE_API_KEY, `bedrock` those of AWS.
+    Raises `SetupError` at once for a provider that isn't known or not installed, a name or key that is missing, or an
+    address that is none.
     """
+    provider, name = _provider_and_name(spec)
+    address = PROVIDERS[provider](environ)
+    if not all(map(_installed, _EXTRA.get(provider, ()))):
+        raise SetupError(f"{provider}:NAME needs a package that is not installed: pip install 'counterfoil[providers]'")
+    return _opened(provider, name, address, concurrency)
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # of a package within one that isn't there
+        return False
+
+
+def import_client(spec: str) -> None:
+    """Imports what `spec` will need, for callers with time to spare before they open it."""
+    _client(_provider_and_name(spec)[0])
+
+
+def _provider_and_name(spec: str) -> tuple[str, str]:
     provider, _, name = spec.partition(":")
     if provider not in PROVIDERS or not name.strip():
         known = ", ".join(f"{known}:NAME" for known in PROVIDERS)
-        raise SetupError(f"no such model: {spec!r}; give {known}")
-    return _opened(name.strip(), openai_address(environ), concurrency)
+        raise SetupError(f"no such model: {spec!r}; give one of {known}")
+    return provider, name.strip()
 
 
 @asynccontextmanager
-async def _opened(name: str, address: Address, concurrency: int) -> AsyncGenerator[Model]:
-    from .model_openai import open_openai  # only here: its HTTP client takes a tenth of a second to import
+async def _opened(provider: str, name: str, address: Any, concurrency: int) -> AsyncGenerator[Model]:
+    # Read beside the first calls, which take longer, rather than on the loop when their answers arrive.
+    prices_read = asyncio.create_task(asyncio.to_thread(LIST_PRICES.load))
+    try:
+        async with _client(provider)(name, address, concurrency=concurrency) as model:
+            yield model
+    finally:
+        await prices_read
 
-    async with open_openai(name, address, concurrency=concurrency) as model:
-        yield model
+
+def _client(provider: str) -> Callable[..., AbstractAsyncContextManager[Model]]:
+    """What opens the models of a provider. Only here are clients imported: that takes from 0.1 s to 2 s."""
+    if provider == "anthropic":
+        from .model_anthropic import open_anthropic
+
+        return open_anthropic
+    if provider == "bedrock":
+        from .model_bedrock import open_bedrock
+
+        return open_bedrock
+    if provider == "google":
+        from .model_google import open_google
+
+        return open_google
+    from .model_openai import open_openai
+
+    return open_openai
 
 
 class ScriptedModel:

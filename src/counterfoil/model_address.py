@@ -33,6 +33,19 @@ class Address:
     query: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+@dataclass(frozen=True, slots=True)
+class AwsAddress:
+    """What is given of Amazon's set-up, "" for what isn't: there boto3 looks in its files and asks the machine."""
+
+    region: str
+    endpoint: str
+    profile: str
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    session_token: str = field(repr=False)
+    token: str = field(repr=False)
+
+
 def openai_address(environ: Mapping[str, str]) -> Address:
     """OPENAI_BASE_URL, with OPENAI_API_KEY, which only OpenAI's own address and Azure's must have.
 
@@ -63,6 +76,22 @@ def google_address(environ: Mapping[str, str]) -> Address:
     """GOOGLE_API_KEY or GEMINI_API_KEY, GOOGLE_GEMINI_BASE_URL."""
     return _plain(
         environ, "GOOGLE_GEMINI_BASE_URL", GOOGLE, "the Gemini API of Google", "GOOGLE_API_KEY", "GEMINI_API_KEY"
+    )
+
+
+def bedrock_address(environ: Mapping[str, str]) -> AwsAddress:
+    """The variables of AWS; AWS_ENDPOINT_URL_BEDROCK_RUNTIME for another address, and no other variable for that."""
+    endpoint = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
+    if environ.get(endpoint, "").strip():
+        _parts(environ, endpoint, "https://bedrock-runtime.REGION.amazonaws.com")
+    return AwsAddress(
+        region=environ.get("AWS_REGION", "").strip() or environ.get("AWS_DEFAULT_REGION", "").strip(),
+        endpoint=environ.get(endpoint, "").strip(),
+        profile=environ.get("AWS_PROFILE", "").strip(),
+        access_key=_key(environ, "AWS_ACCESS_KEY_ID"),
+        secret_key=_key(environ, "AWS_SECRET_ACCESS_KEY"),
+        session_token=_key(environ, "AWS_SESSION_TOKEN"),
+        token=_key(environ, "AWS_BEARER_TOKEN_BEDROCK"),
     )
 
 

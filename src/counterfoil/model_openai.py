@@ -8,7 +8,6 @@ followed, and no message contains it. It never retries a call, and never waits f
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping, Set
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,7 +22,6 @@ from .model_address import Address
 from .model_allowance import allowances
 from .model_chat import error_in, parsed, payload, read_answer, uses_tools
 from .model_refusals import FEATURES, Feature, Refusal, brief, form_of
-from .prices import LIST_PRICES
 
 CONNECT_SECONDS = 30.0
 TOTAL_SECONDS = 900.0
@@ -35,8 +33,6 @@ MAX_REPLY_BYTES = 4_000_000
 async def open_openai(name: str, address: Address, *, concurrency: int) -> AsyncGenerator[Model]:
     """The model `name` of the server at `address`."""
     base = URL(address.url)
-    # Read beside the first calls, which take longer, rather than on the loop when their answers arrive.
-    prices_read = asyncio.create_task(asyncio.to_thread(LIST_PRICES.load))
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=concurrency, limit_per_host=concurrency, ttl_dns_cache=300),
         timeout=aiohttp.ClientTimeout(total=TOTAL_SECONDS, sock_connect=CONNECT_SECONDS),
@@ -45,11 +41,8 @@ async def open_openai(name: str, address: Address, *, concurrency: int) -> Async
         # Proxies and ~/.netrc are for hosts elsewhere; a plain http address is nearly always a server next door.
         trust_env=base.scheme == "https",
     )
-    try:
-        async with session:
-            yield OpenAIModel(name, address, session)
-    finally:
-        await prices_read
+    async with session:
+        yield OpenAIModel(name, address, session)
 
 
 class OpenAIModel:
