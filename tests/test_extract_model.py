@@ -8,10 +8,11 @@ from decimal import Decimal
 
 import pytest
 
-from counterfoil.errors import CounterfoilError, InputError, RateLimited, SetupError, Unavailable
+from counterfoil.document import Usage
+from counterfoil.errors import CounterfoilError, InputError, RateLimited, SetupError, Unanswered, Unavailable
 from counterfoil.extract_model import extract_with_model
 from counterfoil.model import Answer, Request, ScriptedModel, Unreachable
-from model_reading import GOOD, MODEL, Virtual, extract, failure, over_http, refuses, resets, says, scripted
+from model_reading import GOOD, MODEL, Virtual, extract, failure, over_http, refuses, resets, says, scripted, usage_in
 
 # Answers
 
@@ -167,7 +168,7 @@ def test_a_hung_call_meets_its_deadline_and_is_retried():
 
 
 def test_a_call_that_hangs_for_good_says_how_long_it_was_waited_for():
-    """`Unavailable`, with the deadline in words."""
+    """`Unanswered`, with the deadline in words: it may have to be paid."""
 
     class Hangs(ScriptedModel):
         async def complete(self, request: Request) -> Answer:
@@ -175,7 +176,8 @@ def test_a_call_that_hangs_for_good_says_how_long_it_was_waited_for():
             raise AssertionError
 
     error = failure(Hangs(lambda _: ""), deadline=0.01, max_attempts=2)
-    assert type(error) is Unavailable
+    assert type(error) is Unanswered
+    assert usage_in(error) == Usage(calls=2, unknown_calls=2)
     assert "did not answer within 0.01 s" in str(error)
 
 
@@ -221,21 +223,21 @@ def test_no_more_calls_are_in_flight_than_the_pace_allows():
 
 
 def test_every_call_asks_for_its_permit_first():
-    """Attempts and repairs alike: whoever pays can forbid the next call at the last moment."""
-    asked: list[None] = []
+    """Attempts and repairs alike: whoever pays is told what the calls before it took, and can forbid it."""
+    asked: list[int] = []
 
-    async def permit() -> None:
-        asked.append(None)
+    async def permit(so_far: Usage) -> None:
+        asked.append(so_far.calls)
 
     asyncio.run(extract(scripted(Unavailable("busy"), "nonsense", GOOD), permit=permit))
-    assert len(asked) == 3
+    assert asked == [0, 1, 2]
 
 
 def test_a_call_that_is_forbidden_is_not_made_and_not_counted():
     """What the permit raises ends the extraction; only the calls before it were used."""
     allowed = iter([True, False])
 
-    async def permit() -> None:
+    async def permit(_: Usage) -> None:
         if not next(allowed):
             raise RuntimeError("the run is stopping")
 

@@ -33,7 +33,7 @@ FLOORS = [
     "einvoice* images pdf* rules* prompt model_answer liveness transitions batch_book",
     "manifest register",
     "commit",
-    "locations layout model model_* batch batch_http batch_openai batch_anthropic prices pace pace_* offload",
+    "locations layout model model_* batch batch_http batch_openai batch_anthropic prices pace pace_* offload spend",
     "store_*",
     "store document",
     "amounts dates clock invoice jsonfile",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from counterfoil.errors import InputError, RateLimited, Unavailable
+from counterfoil.errors import InputError, RateLimited, Unanswered, Unavailable
 from counterfoil.model import Answer
 from model_server import Reply, completion, model_behind, refusal
 from test_model_openai import REQUEST, SCHEMA, call, calls_to, error_of
@@ -175,7 +175,7 @@ def test_an_error_in_the_place_of_an_answer_is_an_error():
     error = {"code": 429, "message": "Rate limit exceeded upstream"}
     assert type(error_of(lambda _, body: completion("{", body, error=error, finish_reason="error"))) is RateLimited
     error = {"code": 502, "message": "Provider disconnected"}
-    assert type(error_of(lambda _, body: completion("{", body, error=error, finish_reason="error"))) is Unavailable
+    assert type(error_of(lambda _, body: completion("{", body, error=error, finish_reason="error"))) is Unanswered
 
 
 def test_json_that_a_model_failed_to_write_may_be_written_the_next_time():

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from counterfoil.errors import CounterfoilError, InputError, RateLimited, SetupError, Unavailable
+from counterfoil.errors import CounterfoilError, InputError, RateLimited, SetupError, Unanswered
 from counterfoil.model import Answer, Request, Turn, Unreachable, open_model
 from counterfoil.model_openai import MAX_REPLY_BYTES
 from model_server import KEY, Reply, by, completion, model_behind
@@ -98,9 +98,9 @@ def test_an_answer_says_how_it_ended(changes: dict[str, Any], finish: str, refus
 @pytest.mark.parametrize(
     "body", [b"", b"<html>Welcome to the hotel</html>", b"[]", b'{"choices": ', b'{"object": "list"}', b"\xff\xfe"]
 )
-def test_a_reply_that_is_no_completion_is_unavailable(body: bytes):
-    """A gateway's page instead of an answer; the next attempt may get through."""
-    assert type(error_of(lambda _, __: web.Response(body=body))) is Unavailable
+def test_a_reply_that_is_no_completion_is_no_answer(body: bytes):
+    """A gateway's page instead: the model may have worked, and the next attempt may get through."""
+    assert type(error_of(lambda _, __: web.Response(body=body))) is Unanswered
 
 
 def test_an_error_in_a_successful_reply_is_an_error():
@@ -121,8 +121,8 @@ def test_a_redirect_is_not_followed():
     assert reached == ["/v1/chat/completions"]
 
 
-def test_a_reset_connection_is_unavailable():
-    """The request may have arrived."""
+def test_a_reset_connection_is_no_answer():
+    """The request may have arrived, and may have to be paid."""
 
     def reply(request: web.Request, body: dict[str, Any]) -> web.Response:
         assert request.transport
@@ -130,7 +130,7 @@ def test_a_reset_connection_is_unavailable():
         return web.Response()
 
     error = error_of(reply)
-    assert type(error) is Unavailable
+    assert type(error) is Unanswered
 
 
 def test_a_server_that_does_not_listen_is_unreachable():

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from counterfoil.errors import CounterfoilError, InputError, RateLimited, SetupError, Unavailable
+from counterfoil.errors import CounterfoilError, InputError, RateLimited, SetupError, Unanswered, Unavailable
 from counterfoil.model import Request, Turn
 from counterfoil.model_refusals import retry_after_seconds
 from model_server import KEY, Reply, by, model_behind, refusal
@@ -51,10 +51,11 @@ REFUSALS: list[tuple[int, str | None, str, type[CounterfoilError]]] = [
     (307, None, "moved", SetupError),
     (429, "rate_limit_exceeded", "Rate limit reached", RateLimited),
     (529, "overloaded_error", "Overloaded", RateLimited),
-    (408, None, "timeout", Unavailable),
+    (408, None, "timeout", Unanswered),
     (424, None, "The model failed", Unavailable),
     (500, None, "The server had an error", Unavailable),
-    (502, None, "Bad gateway", Unavailable),
+    (502, None, "Bad gateway", Unanswered),
+    (504, None, "Gateway time-out", Unanswered),
     (503, None, "Engine overloaded", Unavailable),
 ]
 

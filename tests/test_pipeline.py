@@ -166,6 +166,8 @@ def test_a_kill_at_any_moment_loses_only_the_calls_in_flight(moment: float):
         records = await records_of(out)
         assert (len(records), statuses(records)) == (20, ["done"])
         assert model.calls <= 20 + max(in_flight, 4)
+        assert sum(record["calls"] for record in records.values()) >= model.calls
+        assert sum(record["unknown_calls"] for record in records.values()) <= 4
         assert (await audit(f"memory://kill{moment}")).breaches == []
 
     virtually(law())
@@ -184,7 +186,67 @@ def test_a_result_that_was_stored_before_the_crash_is_adopted_and_its_cost_count
         await Process(out, source, model, seed=2).task
         (record,) = (await records_of(out)).values()
         assert (record["status"], record["adopted"], record["calls"], model.calls) == ("done", True, 1, 1)
+        assert (record["unknown_calls"], record["output_tokens"] > 0) == (0, True)
         assert (await audit("memory://adopt")).breaches == []
+
+    virtually(law())
+
+
+def test_no_call_goes_out_before_the_record_says_that_it_does():
+    """First calls, repairs and retries alike: at each call the store holds its intent and what came before it."""
+
+    async def law() -> None:
+        out, told = out_store("intent"), list[tuple[int, int]]()
+
+        class Watched(ScriptedModel):
+            async def complete(self, request: Request) -> Answer:
+                told.extend((r["asking"], r.get("calls", 0)) for r in (await records_of(out)).values() if "asking" in r)
+                return await super().complete(request)
+
+        replies = iter([RateLimited("429"), "nonsense"])
+        model = Watched(lambda request: next(replies, None) or answer_for(request), latency=1.0)
+        await Process(out, await folder_of(1), model).task
+        assert told == [(1, 0), (2, 1), (3, 2)]
+
+    virtually(law())
+
+
+def test_after_a_kill_the_spend_that_is_told_is_the_spend_that_was_made():
+    """Half way through, four calls in flight: they are of unknown outcome, and no call is told that was not made."""
+
+    async def law() -> None:
+        out, source, model = out_store("told"), await folder_of(20), good()
+        first = Process(out, source, model, seed=1)
+        while model.calls < 14 or model.in_flight < 4:
+            await asyncio.sleep(0.1)
+        first.kill()
+        await asyncio.sleep(5)
+        assert (await audit("memory://told")).calls_out == 4
+        await Process(out, source, model, seed=2).task
+        report = await audit("memory://told")
+        assert (report.spent.calls, report.spent.unknown_calls, report.calls_out) == (model.calls, 4, 0)
+        assert report.breaches == []
+
+    virtually(law())
+
+
+def test_what_failed_attempts_took_outlives_their_process():
+    """A worker dies in its third call: the two before it are told with their tokens, the third as unknown."""
+
+    async def law() -> None:
+        out, source = out_store("attempts"), await folder_of(1)
+        model = ScriptedModel(lambda _: "nonsense", latency=1.0)
+        first = Process(out, source, model, seed=1)
+        while model.calls < 3:
+            await asyncio.sleep(0.01)
+        first.kill()
+        good_model = good()
+        await Process(out, source, good_model, seed=2).task
+        (record,) = (await records_of(out)).values()
+        assert (record["status"], record["calls"], record["unknown_calls"]) == ("done", 4, 1)
+        taken = [event for event in record["history"] if event["event"] == "taken over"]
+        assert [(event["calls"], event["unknown_calls"]) for event in taken] == [(1, 1)]
+        assert (await audit("memory://attempts")).breaches == []
 
     virtually(law())
 

@@ -573,7 +573,8 @@ def test_release_keeps_what_was_spent():
         await planned(store, 1)
         async with at(store, "w") as (manifest, worker):
             (claim,) = await worker.claim(1)
-            await worker.release([claim], {"doc-0": replace(Usage(), calls=2, input_tokens=100)})
+            claim.used = Usage(calls=2, input_tokens=100)
+            await worker.release([claim])
             record = await manifest.get("doc-0")
             assert record is not None
             assert (record["status"], record["calls"], record["input_tokens"]) == ("pending", 2, 100)

@@ -15,14 +15,19 @@ from typing import Any
 
 from .clock import Clock
 from .commit import Record, State
+from .document import Usage
 from .errors import ManifestCorrupt
-from .jsonfile import decode
+from .jsonfile import Json, decode
 from .manifest import Manifest, shard_key, shard_of
+from .outcome import untold_usage
 from .results import content_of, digest, result_key
+from .spend import NOTHING, as_json, usage_of
 from .store import Store, retried
 
 _FINISHES = {"done", "review", "failed"}
 _READ_AT_ONCE = 32
+_ODD_FORM = (KeyError, TypeError, AttributeError, ArithmeticError)
+_SUMS = ("calls", "unknown_calls", "input_tokens", "output_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +41,20 @@ class Breach:
 
 @dataclass(slots=True)
 class Audit:
-    """What was looked at and what was found. `unreferenced` results are no breach: a retry or a crash leaves such."""
+    """What was looked at and what was found. `unreferenced` results are no breach: a retry or a crash leaves such.
+
+    `spent` is the sum of the records; `calls_out` are intents without a receipt, `untold` results whose payer died
+    before its record could tell what they cost: whoever takes their document up next tells it.
+    """
 
     documents: int = 0
     shards: int = 0
     results: int = 0
     unreferenced: int = 0
     statuses: Counter[str] = field(default_factory=Counter[str])
+    spent: Usage = NOTHING
+    calls_out: int = 0
+    untold: int = 0
     breaches: list[Breach] = field(default_factory=list[Breach])
 
     def as_json(self) -> dict[str, Any]:
@@ -52,6 +64,7 @@ class Audit:
             "results": self.results,
             "unreferenced_results": self.unreferenced,
             **{status: self.statuses[status] for status in ("done", "review", "failed", "pending", "running")},
+            "spent": as_json(self.spent) | {"calls_out": self.calls_out, "untold_results": self.untold},
             "breaches": [{"invariant": b.invariant, "where": b.where, "what": b.what} for b in self.breaches],
         }
 
@@ -78,23 +91,39 @@ async def audit(out: str | Store, clock: Clock | None = None) -> Audit:
     spare = await retried(manifest.clock, unreferenced)
     report.unreferenced = len(spare)
     at_once = asyncio.Semaphore(_READ_AT_ONCE)
-    report.breaches += [b for b in await asyncio.gather(*(_forgotten(manifest, k, at_once) for k in spare)) if b]
+    report.breaches += [b for b in await asyncio.gather(*(_spare(manifest, k, at_once, report) for k in spare)) if b]
     return report
 
 
-async def _forgotten(manifest: Manifest, key: str, at_once: asyncio.Semaphore) -> Breach | None:
-    """I1: a result is written only for a document with a record, and no record is ever taken away."""
+async def _spare(manifest: Manifest, key: str, at_once: asyncio.Semaphore, report: Audit) -> Breach | None:
+    """A result that no record names. I1: its document has a record, for none is ever taken away."""
     async with at_once:
         found = await retried(manifest.clock, lambda: manifest.store.get(key))
         try:
-            document = decode(found.body, key).get("document") if found else None
-            known = not isinstance(document, str) or await manifest.get(document) is not None
+            content = decode(found.body, key) if found else {}
+            document = content.get("document")
+            if not isinstance(document, str):
+                return None
+            record = await manifest.get(document)
         except ManifestCorrupt:
             return None  # a damaged shard is named already, and a damaged result that no record names harms nobody
-    home = shard_key(shard_of(str(document), manifest.shards))
-    return (
-        None if known else Breach("I1", str(document), f"it has the result {key}, but its record is gone from {home}")
-    )
+    if record is None:
+        home = shard_key(shard_of(document, manifest.shards))
+        return Breach("I1", document, f"it has the result {key}, but its record is gone from {home}")
+    return _untold(document, record, content, key, report)
+
+
+def _untold(document: str, record: Record, content: Json, key: str, report: Audit) -> Breach | None:
+    """I11: what a result cost is told by the record of who paid for it, at the latest when that is finished."""
+    try:
+        if "history" not in record or untold_usage(document, record["history"], content) == NOTHING:
+            return None
+    except _ODD_FORM:
+        return None  # a record that is not as it should be is named already
+    if record["status"] not in _FINISHES:
+        report.untold += 1
+        return None
+    return Breach("I11", document, f"its record does not tell what its result {key} cost")
 
 
 def _shard_breaches(shard: int, state: State, shards: int) -> Iterator[Breach]:
@@ -117,11 +146,13 @@ async def _audit_records(manifest: Manifest, state: State, report: Audit, refere
 
     async def one(document: str, record: Record) -> list[Breach]:
         async with at_once:
-            return [*_record_breaches(document, record), *await _result_breaches(manifest, document, record)]
+            return [*_record_breaches(document, record), *await _result_breaches(manifest, document, record, report)]
 
     for record in state.records.values():
         report.documents += 1
         report.statuses[record.get("status", "")] += 1
+        report.spent += usage_of(record)
+        report.calls_out += bool(record.get("asking"))
         if record.get("result"):
             report.results += 1
             referenced.add(record["result"])
@@ -145,11 +176,13 @@ def _record_breaches(document: str, record: Record) -> Iterator[Breach]:
                 f"its history ends as {replay.status}, attempt {replay.attempt}, but the record says "
                 f"{record['status']}, attempt {record['attempt']}",
             )
-        if replay.calls != record.get("calls", 0) or not replay.same_cost(record):
-            yield Breach("spend", document, "the sums of its record are not those of its history")
+        if replay.asking != bool(record.get("asking")):
+            yield Breach("I11", document, "its record and its history differ on whether a call is out")
+        if not replay.same_spend(record):
+            yield Breach("I11", document, "the sums of its record are not those of its history")
         if record["status"] == "failed" and not record.get("reason"):
             yield Breach("form", document, "it failed, and no reason is given")
-    except (KeyError, TypeError, AttributeError, ArithmeticError) as exc:
+    except _ODD_FORM as exc:
         yield Breach("form", document, f"its record is not as Counterfoil writes it ({type(exc).__name__}: {exc})")
 
 
@@ -160,7 +193,8 @@ class _Replay:
         self.status = "absent"
         self.owner: str | None = None
         self.attempt = 0
-        self.calls = 0
+        self.asking = False
+        self.spent = Counter[str]()
         self.cost: Decimal | None = Decimal(0)
 
     def step(self, event: Record) -> str | None:
@@ -168,6 +202,8 @@ class _Replay:
         kind, at = event["event"], event["at"]
         self._spend(event)
         before, self.status = self.status, self._next(kind)
+        if wrong := self._ask(kind, event, before):
+            return wrong
         if kind == "planned":
             return None if before == "absent" else f"planned again at {at}"
         if kind in ("retried", "source changed"):
@@ -176,12 +212,12 @@ class _Replay:
             return self._claim(kind, event, before)
         if kind == "failed" and "dead" in event:
             return None if before == "running" and event["dead"] == self.owner else f"declared poison at {at} unclaimed"
-        if kind in _FINISHES or kind == "released":
-            return self._end(kind, event, before)
+        if kind in _FINISHES or kind in ("released", "asking"):
+            return self._by_holder(kind, event, before)
         return f"unknown event {kind!r} at {at}"
 
     def _next(self, kind: str) -> str:
-        if kind in ("claimed", "taken over", "resumed"):
+        if kind in ("claimed", "taken over", "resumed", "asking"):
             return "running"
         return kind if kind in _FINISHES else "pending"
 
@@ -196,26 +232,37 @@ class _Replay:
         fine = again if kind == "resumed" else again or before == "pending"
         return None if fine else f"{kind} at {event['at']} while it was {before}"
 
-    def _end(self, kind: str, event: Record, before: str) -> str | None:
+    def _ask(self, kind: str, event: Record, before: str) -> str | None:
+        """A call that was out when its claim was taken away is counted then, as one of unknown outcome."""
+        taken = before == "running" and (kind in ("claimed", "taken over") or "dead" in event)
+        lost = taken and self.asking
+        if kind != "resumed":
+            self.asking = kind == "asking" or (kind in ("claimed", "taken over") and "asking" in event)
+        if taken and (event.get("calls", 0), event.get("unknown_calls", 0)) != (lost, lost):
+            return f"{kind} at {event['at']} while a call was {'' if lost else 'not '}out, and it says otherwise"
+        return None
+
+    def _by_holder(self, kind: str, event: Record, before: str) -> str | None:
         if before != "running":
-            return f"{kind} at {event['at']} by {event['by']}, though it was {before}: a second finish"
+            return f"{kind} at {event['at']} by {event['by']}, though it was {before}"
         if (event["by"], event["attempt"]) != (self.owner, self.attempt):
             return f"{kind} at {event['at']} by {event['by']}, who did not hold it"
         return None
 
     def _spend(self, event: Record) -> None:
-        if event.get("calls"):
-            self.calls += event["calls"]
+        self.spent.update({key: event[key] for key in _SUMS if key in event})
+        if "cost_usd" in event:
             cost = event["cost_usd"]
             self.cost = None if cost is None or self.cost is None else self.cost + Decimal(cost)
 
-    def same_cost(self, record: Record) -> bool:
+    def same_spend(self, record: Record) -> bool:
         cost = record.get("cost_usd", "0")
-        return self.cost is None if cost is None else self.cost == Decimal(cost)
+        same_cost = self.cost is None if cost is None else self.cost == Decimal(cost)
+        return same_cost and all(self.spent[key] == record.get(key, 0) for key in _SUMS)
 
 
-async def _result_breaches(manifest: Manifest, document: str, record: Record) -> list[Breach]:
-    """I7: whoever is done or in review has a result, whole and of this input."""
+async def _result_breaches(manifest: Manifest, document: str, record: Record, report: Audit) -> list[Breach]:
+    """I7: whoever is done or in review has a result, whole and of this input; and it tells what that cost."""
     if record.get("status") not in ("done", "review") or "history" not in record:
         return []
     key = record.get("result")
@@ -233,4 +280,5 @@ async def _result_breaches(manifest: Manifest, document: str, record: Record) ->
         return [Breach("I7", document, str(exc))]
     if (content.get("input"), content["status"]) != (record["input"], record["status"]):
         return [Breach("I7", document, f"its result {key} is of another input or status")]
-    return []
+    breach = _untold(document, record, content, key, report)
+    return [breach] if breach else []

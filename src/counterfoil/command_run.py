@@ -24,7 +24,7 @@ from .pace import Pace
 from .pipeline import Run, Settings, Tools
 from .prices import LIST_PRICES, Prices
 from .source import count, open_source, shards_for
-from .transitions import money
+from .spend import as_json
 from .worker import LEASE, Worker
 
 # What a reading process imports before its first document.
@@ -156,20 +156,22 @@ async def _report(run: Run, started: float) -> Report:
                 failures.append((document, record.get("reason", "")))
             if len(rows) < _SHOWN:
                 rows.append((document, record))
+    spent = as_json(tally.usage)
     summary: dict[str, Any] = {
         "documents": statuses.total(),
         "done": statuses["done"],
         "review": statuses["review"],
         "failed": statuses["failed"],
         "pending": statuses["pending"] + statuses["running"],
-        "paid_calls": tally.usage.calls,
+        "paid_calls": spent["calls"],
         "adopted": tally.adopted,
-        "input_tokens": tally.usage.input_tokens,
-        "output_tokens": tally.usage.output_tokens,
-        "cost_usd": money(tally.usage.cost_usd),
+        "input_tokens": spent["input_tokens"],
+        "output_tokens": spent["output_tokens"],
+        "cost_usd": spent["cost_usd"],
         "wall_s": round(time.monotonic() - started, 3),
         "commits": manifest.stats.commits,
         "conflicts": manifest.stats.conflicts,
+        "unknown_calls": spent["unknown_calls"],
     }
     return Report(summary, failures, rows if statuses.total() <= _SHOWN else [], run.stopping)
 

@@ -11,14 +11,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .commit import Records
-from .display import cost, counted, duration
+from .display import counted, duration, spending
 from .document import Usage
 from .errors import ManifestCorrupt
 from .jsonfile import Json, decode
 from .liveness import FOLDER, process_gone, same_machine
 from .manifest import Manifest
+from .spend import as_json, usage_of
 from .store import retried
-from .transitions import FINISHED, money, usage_of
+from .transitions import FINISHED
 from .views import print_json
 
 _STATUSES = ("done", "review", "failed", "pending", "running")
@@ -32,6 +33,7 @@ class Shard:
 
     statuses: Counter[str] = field(default_factory=Counter[str])
     adopted: int = 0
+    calls_out: int = 0
     usage: Usage = field(default_factory=Usage)
     ends: list[datetime] = field(default_factory=list[datetime])
 
@@ -42,6 +44,7 @@ class Shard:
             status = record.get("status", "")
             shard.statuses[status] += 1
             shard.adopted += bool(record.get("adopted"))
+            shard.calls_out += bool(record.get("asking"))
             shard.usage += usage_of(record)
             history = record.get("history")
             if status in FINISHED and history:
@@ -73,6 +76,7 @@ def _summary(shards: Iterable[Shard], workers: int, now: datetime) -> dict[str, 
     for shard in shards:
         total.statuses += shard.statuses
         total.adopted += shard.adopted
+        total.calls_out += shard.calls_out
         total.usage += shard.usage
         total.ends += [end for end in shard.ends if now - end < _PACE_OVER]
     statuses, usage = total.statuses, total.usage
@@ -82,11 +86,9 @@ def _summary(shards: Iterable[Shard], workers: int, now: datetime) -> dict[str, 
     return {
         "documents": statuses.total(),
         **{status: statuses[status] for status in _STATUSES},
-        "calls": usage.calls,
+        **as_json(usage),
+        "calls_out": total.calls_out,
         "adopted": total.adopted,
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cost_usd": money(usage.cost_usd),
         "documents_per_s": round(pace, 2),
         "workers_alive": workers,
         "seconds_left": round(left / pace) if pace else None if left else 0,
@@ -127,14 +129,22 @@ def _print(summary: dict[str, Any], *, as_json: bool, in_place: bool) -> None:
     usage = usage_of(summary)
     lines = [
         *(f"{name:<9}{summary[name]:>9,}" for name in ("documents", *_STATUSES)),
-        f"{counted(usage.calls, 'model call')}, {usage.input_tokens + usage.output_tokens:,} tokens, {cost(usage)}; "
-        f"{counted(summary['adopted'], 'result')} adopted",
+        f"{spending(usage)}; {counted(summary['adopted'], 'result')} adopted",
+        *_calls_out(summary),
         _outlook(summary),
     ]
     if in_place:
         sys.stdout.write("\x1b[H\x1b[J")
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+def _calls_out(summary: dict[str, Any]) -> list[str]:
+    out = summary["calls_out"]
+    if not out:
+        return []
+    fate = "under way, not in the sums yet" if summary["workers_alive"] else "of unknown outcome as yet"
+    return [f"{counted(out, 'call')} more {fate}"]
 
 
 def _outlook(summary: dict[str, Any]) -> str:

@@ -72,6 +72,16 @@ def cost(usage: Usage) -> str:
     return f"${usage.cost_usd:.4f}" if usage.cost_usd else "$0"
 
 
+def spending(usage: Usage) -> str:
+    """Calls, tokens and cost; calls of which nothing is known are named, with what they would cost like the others."""
+    told = f"{counted(usage.calls, 'model call')}, {usage.input_tokens + usage.output_tokens:,} tokens, {cost(usage)}"
+    known = usage.calls - usage.unknown_calls
+    if not usage.unknown_calls:
+        return told
+    more = f", about ${usage.cost_usd / known * usage.unknown_calls:.4f} more" if usage.cost_usd and known else ""
+    return f"{told} ({usage.unknown_calls:,} of the calls of unknown outcome{more}, were they answered)"
+
+
 def counted(number: int, noun: str, nouns: str | None = None) -> str:
     """`1 shard`, `2 shards`; `nouns` where an s does not do."""
     return f"{number} {noun if number == 1 else nouns or noun + 's'}"

@@ -78,21 +78,32 @@ class PageImage:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What model calls took. `cost_usd` is None where the price of the model isn't known, 0 where no call was made."""
+    """What model calls took. `cost_usd` is None where the price of the model isn't known, 0 where no call was made.
+
+    `unknown_calls` are those of `calls` that went out, or may have, and of which no answer is known: they may have to
+    be paid, and their tokens and cost are not in the sums.
+    """
 
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: Decimal | None = Decimal(0)
+    unknown_calls: int = 0
 
     def __add__(self, other: Usage) -> Usage:
-        unknown = self.cost_usd is None or other.cost_usd is None
-        cost = None if unknown else (self.cost_usd or Decimal(0)) + (other.cost_usd or Decimal(0))
+        return self._with(other, 1)
+
+    def __sub__(self, other: Usage) -> Usage:
+        return self._with(other, -1)
+
+    def _with(self, other: Usage, sign: int) -> Usage:
+        unpriced = self.cost_usd is None or other.cost_usd is None
         return Usage(
-            self.calls + other.calls,
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            cost,
+            self.calls + sign * other.calls,
+            self.input_tokens + sign * other.input_tokens,
+            self.output_tokens + sign * other.output_tokens,
+            None if unpriced else (self.cost_usd or Decimal(0)) + sign * (other.cost_usd or Decimal(0)),
+            self.unknown_calls + sign * other.unknown_calls,
         )
 
 

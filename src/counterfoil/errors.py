@@ -37,6 +37,10 @@ class RateLimited(Unavailable):
         self.allowances = allowances
 
 
+class Unanswered(Unavailable):
+    """A request to a model went out and no answer came back: it may have been worked on, and may have to be paid."""
+
+
 class Conflict(CounterfoilError):
     """A conditional write was refused: the key exists, is gone, or its tag is another. Read, rebase, and try again."""
 

@@ -111,7 +111,7 @@ async def ask_model(
     name: str,
     model: Model,
     pace: Pace,
-    permit: Callable[[], Awaitable[None]],
+    permit: Callable[[Usage], Awaitable[None]],
     today: date,
     clock: Clock,
     *,
@@ -133,7 +133,11 @@ async def ask_model(
         images=reading.images,
         prices=prices,
     )
-    return _checked(invoice, "model", reading, today, usage)
+    try:
+        return _checked(invoice, "model", reading, today, usage)
+    except Exception as error:
+        error.__dict__["usage"] = usage
+        raise
 
 
 def _checked(invoice: Invoice, reader: str, reading: Reading, today: date, usage: Usage = _NOTHING) -> Extraction:

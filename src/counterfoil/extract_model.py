@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from .document import PageImage, Usage
-from .errors import InputError, RateLimited, SetupError, Unavailable
+from .errors import InputError, RateLimited, SetupError, Unanswered, Unavailable
 from .invoice import Invoice
 from .model import Answer, Model, Request, Turn, Unreachable
 from .model_answer import MisfitError, invoice_schema, parse_invoice
@@ -27,6 +27,8 @@ BACK_OFF_BASE = 1.0
 BACK_OFF_CAP = 60.0
 """Seconds. After failure n (from 0) the wait is a random time up to base x 2^n, at most the cap: full jitter."""
 
+NO_ANSWER = (Unanswered, asyncio.CancelledError)
+"""What a call ends with that may have been worked on, and be billed, though nothing is known of it."""
 MAY_HAVE_REACHED_IT = (Unavailable, SetupError, InputError, asyncio.CancelledError)
 """What a call ends with that a server may have seen. Errors of other kinds come from before it."""
 
@@ -42,7 +44,7 @@ async def extract_with_model(
     random: Callable[[], float] = chance.random,
     max_attempts: int = 6,
     max_repairs: int = 2,
-    permit: Callable[[], Awaitable[None]] | None = None,
+    permit: Callable[[Usage], Awaitable[None]] | None = None,
     deadline: float = 120.0,
     prices: Prices = LIST_PRICES,
 ) -> tuple[Invoice, Usage]:
@@ -50,10 +52,11 @@ async def extract_with_model(
 
     `max_attempts` bounds the calls for one answer, `max_repairs` the answers that are sent back; a call is given up
     after `deadline` seconds, and counts as one that may have been paid. `permit` is awaited before each call
-    goes out, and forbids it by raising.
+    goes out, with what was used until then, and forbids it by raising.
     Raises `Unavailable` after the last attempt, `SetupError` at once, `InputError` where the model declines, the
     document is too long, or no answer fits. Whatever is raised, a cancellation too, bears the `Usage` until then as its
-    attribute `usage`. A call without an answer counts as a call, at no cost, since none is known.
+    attribute `usage`. A call without an answer counts as a call of unknown outcome; one that the server
+    refused, as a call at no cost.
     """
     caller = _Caller(model, pace, sleep, random, max_attempts, permit, deadline, prices)
     try:
@@ -91,7 +94,7 @@ class _Caller:
     sleep: Callable[[float], Awaitable[None]]
     random: Callable[[], float]
     max_attempts: int
-    permit: Callable[[], Awaitable[None]] | None
+    permit: Callable[[Usage], Awaitable[None]] | None
     deadline: float
     prices: Prices
     usage: Usage = field(default_factory=Usage)
@@ -118,11 +121,12 @@ class _Caller:
     async def _call(self, request: Request) -> Answer:
         async with self.pace.slot(request.characters) as slot:
             if self.permit:
-                await self.permit()
+                await self.permit(self.usage)
             try:
                 answer = await self._within_deadline(request)
             except MAY_HAVE_REACHED_IT as error:
-                self.usage += Usage(calls=not isinstance(error, Unreachable))
+                made = not isinstance(error, Unreachable)
+                self.usage += Usage(calls=made, unknown_calls=made and isinstance(error, NO_ANSWER))
                 if isinstance(error, RateLimited):
                     self.pace.refused(slot, error.retry_after, error.allowances)
                 raise
@@ -135,7 +139,7 @@ class _Caller:
             async with asyncio.timeout(self.deadline):
                 return await self.model.complete(request)
         except TimeoutError as exc:
-            raise Unavailable(f"{self.model.name} did not answer within {self.deadline:g} s") from exc
+            raise Unanswered(f"{self.model.name} did not answer within {self.deadline:g} s") from exc
 
 
 def usage_of(answer: Answer, model: str, prices: Prices = LIST_PRICES) -> Usage:

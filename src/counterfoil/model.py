@@ -105,7 +105,8 @@ class Model(Protocol):
         """Makes one call and returns its answer, whatever it says.
 
         Raises `RateLimited` and `Unavailable` where the same call may succeed later (`Unreachable` if it was not even
-        sent), `SetupError` where no call can succeed, `InputError` where this conversation can't.
+        sent, `Unanswered` if nothing is known of it), `SetupError` where no call can succeed, `InputError` where this
+        conversation can't.
         """
         ...
 

@@ -16,7 +16,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from .errors import InputError, SetupError, Unavailable
+from .errors import InputError, SetupError, Unanswered
 from .model import Answer, Model, Request, Unreachable
 from .model_address import Address
 from .model_allowance import allowances
@@ -89,7 +89,7 @@ class OpenAIModel:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as exc:
             raise Unreachable(f"no connection to {self._where()}: {self._brief(exc)}") from exc
         except (aiohttp.ClientError, OSError) as exc:  # TimeoutError is an OSError
-            raise Unavailable(f"the call to {self._where()} broke off: {self._brief(exc)}") from exc
+            raise Unanswered(f"the call to {self._where()} broke off: {self._brief(exc)}") from exc
 
     async def _bounded(self, content: aiohttp.StreamReader) -> bytes:
         body = bytearray()

@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Literal, cast
 
 from .allowance import Allowance
-from .errors import CounterfoilError, InputError, RateLimited, SetupError, Unavailable
+from .errors import CounterfoilError, InputError, RateLimited, SetupError, Unanswered, Unavailable
 
 Feature = Literal["json_schema", "tools", "json_object", "temperature"]
 FORMS: tuple[Feature, ...] = ("json_schema", "tools", "json_object")
@@ -56,6 +56,8 @@ _BLIND_WORDS = re.compile(
     r"|content\b[^.]{0,40} (must|should) be a (valid )?string|unknown variant .?image_url",
     re.I,
 )
+_GAVE_UP_WAITING = frozenset({408, 502, 504, 520, 522, 524})
+"""Said by gateways whose model may well have worked, and by us of a reply that is no answer."""
 _KEY_LIKE = re.compile(r"\b(sk|pk|key)-[\w*.-]+")
 
 
@@ -136,7 +138,9 @@ class Refusal:
         # A 503 with Retry-After is the plain HTTP way to say "slow down".
         if self.status in (429, 529) or (self.status == 503 and self.retry_after is not None):
             return RateLimited(f"{where} asks us to slow down {said}", self.retry_after, allowances)
-        if self.status in (408, 409, 424, 425) or not 400 <= self.status < 500 or self.codes & _BAD_DRAW:
+        if self.status in _GAVE_UP_WAITING:
+            return Unanswered(f"{where} gave no answer {said}")
+        if self.status in (409, 424, 425) or not 400 <= self.status < 500 or self.codes & _BAD_DRAW:
             return Unavailable(f"{where} could not answer {said}")
         # What is wrong with a request that others like it are not refused for is its document.
         return InputError(f"{where} can't take this document {said}")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from .document import Usage
-from .errors import InputError
 from .extract import Extraction
 from .jsonfile import Json
-from .results import FORMAT, Stored, usage_in
-from .transitions import FINISHED, INPUT_SHOWN, money
+from .results import FORMAT, Stored
+from .spend import NOTHING, as_json, told_of_claim, usage_of
+from .transitions import FINISHED, INPUT_SHOWN
 from .worker import Claim
 
 
@@ -19,7 +19,6 @@ def result_content(
     claim: Claim, name: str, extraction: Extraction, recipe: Mapping[str, Any], worker: str, at: str
 ) -> Json:
     """The JSON of a result object. It names the claim that paid for it, so that whoever adopts it can tell."""
-    usage = extraction.usage
     return {
         "format": FORMAT,
         "input": name,
@@ -30,7 +29,7 @@ def result_content(
         "pages": extraction.pages,
         "invoice": extraction.invoice.model_dump(mode="json"),
         "findings": [asdict(finding) for finding in extraction.findings],
-        "usage": asdict(usage) | {"cost_usd": money(usage.cost_usd)},
+        "usage": as_json(extraction.usage),
         "recipe": dict(recipe),
         "worker": worker,
         "attempt": claim.attempt,
@@ -55,28 +54,23 @@ def facts_of(name: str, stored: Stored, *, adopted: bool) -> dict[str, Any]:
     }
 
 
-def unrecorded_usage(claim: Claim, stored: Stored) -> Usage:
-    """What an adopted result cost, if this document paid for it and died before it could say so; else nothing.
+def untold_usage(document: str, history: Sequence[Mapping[str, Any]], content: Json) -> Usage:
+    """What the calls behind a result took, less what the history of this document tells of it already; nothing if
+    another document paid for it.
 
-    Whoever finished this input first has said it, be it who paid or who adopted; a document can come by an input twice.
+    Whoever finished this input first has told all of it, be it who paid or who adopted; a document can come by an input
+    twice. If nobody has, the payer was superseded: its calls but the last are told, and that one is counted as lost,
+    which it turns out not to be.
     """
-    content = stored.content
-    if content["document"] != claim.document:
-        return Usage()
+    if content["document"] != document:
+        return NOTHING
     name = content["input"][:INPUT_SHOWN]
-    told = any(e["event"] in FINISHED and e.get("input") == name for e in claim.record.get("history", []))
-    return Usage() if told else usage_in(content)
+    if any(event["event"] in FINISHED and event.get("input") == name for event in history):
+        return NOTHING
+    return usage_of(content["usage"]) - told_of_claim(history, content["worker"], content["attempt"])
 
 
 def usage_of_error(error: BaseException) -> Usage:
     """What was used before `error` ended it: the model's reader leaves it in the error."""
     usage = getattr(error, "usage", None)
     return usage if isinstance(usage, Usage) else Usage()
-
-
-class Unanswered(InputError):
-    """The model gave no answer for this document, however often it was asked; `usage` is what that took."""
-
-    def __init__(self, message: str, usage: Usage) -> None:
-        super().__init__(message)
-        self.usage = usage

@@ -23,11 +23,12 @@ from .jsonfile import encode
 from .manifest import Manifest
 from .model import Model, Unreachable
 from .offload import Offload
-from .outcome import Unanswered, facts_of, result_content, unrecorded_usage, usage_of_error
+from .outcome import facts_of, result_content, untold_usage, usage_of_error
 from .pace import Pace
 from .prices import LIST_PRICES, Prices
 from .results import Results, Stored, input_of
 from .source import Source, plan
+from .spend import NOTHING
 from .store import Entry
 from .tasks import first_of, settled
 from .worker import Claim, Worker
@@ -145,6 +146,11 @@ class Run:
         self._surveyed = self.clock.monotonic()
         await self.tools.worker.survey()
 
+    @property
+    def _first_wave(self) -> bool:
+        """Whether no document has come to an end yet: until then each that is claimed has a free slot at the model."""
+        return self.tools.model is not None and not self.tally.usage.calls
+
     def _room(self) -> int:
         """How many more documents may be on their way: those at the model, and those being read ahead for it.
 
@@ -154,8 +160,7 @@ class Run:
         """
         calls = self.settings.concurrency if self.tools.model else 0
         share = max(_LEAST_AHEAD, self.tools.worker.statuses["pending"] // 4)
-        waiting = calls > 0 and not self.tally.usage.calls
-        ahead = 0 if waiting else min(max(_READ_AHEAD, calls // 8), share)
+        ahead = 0 if self._first_wave else min(max(_READ_AHEAD, calls // 8), share)
         return calls + ahead + min(self._resting, max(calls, _MOST_RESTING)) - len(self._active)
 
     async def _next_claims(self, planning: asyncio.Task[None]) -> list[Claim]:
@@ -164,7 +169,7 @@ class Run:
         if self.clock.monotonic() - self._surveyed > self.settings.poll:
             await self._survey()
         room = self._room()
-        if room > 0 and (claims := await self.tools.worker.claim(room)):
+        if room > 0 and (claims := await self.tools.worker.claim(room, asking=self._first_wave)):
             self._quiet = 0
             return claims
         alone = not self._active and planning.done()
@@ -216,16 +221,16 @@ class Run:
             try:
                 await self._outcome(claim)
             except InputError as exc:
-                await settled(self._fail(claim, str(exc), usage_of_error(exc)))
+                await settled(self._fail(claim, str(exc)))
             except (_Stopped, asyncio.CancelledError) as exc:
-                await settled(self.tools.worker.release([claim], {claim.document: usage_of_error(exc)}))
+                await settled(self.tools.worker.release([claim]))
                 if not isinstance(exc, _Stopped):
                     raise
             except CounterfoilError:
                 raise
             except Exception as exc:  # a defect of ours must cost this document only, and must be seen
                 reason = f"internal error ({type(exc).__name__}: {exc}); please report it"
-                await settled(self._fail(claim, reason, usage_of_error(exc)))
+                await settled(self._fail(claim, reason))
         except ClaimLost:
             pass  # somebody else's document by now
         except CounterfoilError as exc:
@@ -236,7 +241,7 @@ class Run:
         name = input_of(body, self._recipe, claim.record.get("take", 0))
         async with self._inputs.setdefault(name, asyncio.Lock()):  # equal documents wait for the first, and adopt
             if stored := await self._results.find(name):
-                return await settled(self._adopt(claim, name, stored))
+                return await settled(self._settle(claim, name, stored, adopted=True))
             examined = await self._examine(body)
             del body  # a thousand documents that wait for their model need not stay in memory
             extraction = examined.extraction or await self._ask(claim, examined)
@@ -273,14 +278,17 @@ class Run:
     async def _ask(self, claim: Claim, examined: Examined) -> Extraction:
         assert self.tools.model is not None, "only with a model is a document left to it"
 
-        async def permit() -> None:
-            """No call goes out once the run is stopping or the claim is lost."""
+        async def permit(so_far: Usage) -> None:
+            """No call goes out once the run is stopping or the claim is lost, nor before the record says so."""
+            claim.used = so_far
             self._go_on()
             await self.tools.worker.assure(claim)
+            await self.tools.worker.intend(claim)
+            self._go_on()
 
         today, clock = self.clock.utc().date(), replace(self.clock, sleep=self._sleep_unless_stopping)
         try:
-            return await ask_model(
+            extraction = await ask_model(
                 examined.reading,
                 claim.document,
                 self.tools.model,
@@ -291,28 +299,34 @@ class Run:
                 max_attempts=self.settings.max_attempts,
                 prices=self.settings.prices,
             )
+            claim.used = extraction.usage
+            return extraction
         except BaseException as exc:
-            self.tally.usage += usage_of_error(exc)  # however it ended, it may have to be paid
-            if isinstance(exc, Unreachable) and not self.tally.usage.calls:  # nobody is there: no document's fault
+            claim.used = usage_of_error(exc)  # however it ended, it may have to be paid
+            if isinstance(exc, Unreachable) and not (claim.used + self.tally.usage).calls:  # no document's fault
                 raise SetupError(f"the model can't be reached: {exc}; check its address and the network") from exc
             if isinstance(exc, Unavailable):
-                raise Unanswered(f"the model gave no answer: {exc}; `retry` it later", usage_of_error(exc)) from exc
+                raise InputError(f"the model gave no answer: {exc}; `retry` it later") from exc
             raise
+        finally:
+            self.tally.usage += claim.used
 
     async def _keep(self, claim: Claim, name: str, extraction: Extraction) -> None:
         """Stores a result, then records it: in that order, so that a finished record always has its result."""
-        self.tally.usage += extraction.usage
         content = result_content(claim, name, extraction, self._recipe, self.tools.manifest.writer, self.clock.stamp())
         stored, ours = await self._results.keep(name, encode(content))
-        await self._record(claim, facts_of(name, stored, adopted=not ours), extraction.usage)
+        await self._settle(claim, name, stored, adopted=not ours)
 
-    async def _adopt(self, claim: Claim, name: str, stored: Stored) -> None:
-        await self._record(claim, facts_of(name, stored, adopted=True), unrecorded_usage(claim, stored))
+    async def _settle(self, claim: Claim, name: str, stored: Stored, *, adopted: bool) -> None:
+        """Records a document whose result is in the store; an adopted one may tell of calls that no record tells of."""
+        facts = facts_of(name, stored, adopted=adopted)
+        found = untold_usage(claim.document, claim.record["history"], stored.content) if adopted else NOTHING
+        await self._record(claim, facts, found)
 
-    async def _fail(self, claim: Claim, reason: str, usage: Usage) -> None:
-        await self._record(claim, {"status": "failed", "reason": reason}, usage)
+    async def _fail(self, claim: Claim, reason: str) -> None:
+        await self._record(claim, {"status": "failed", "reason": reason})
 
-    async def _record(self, claim: Claim, facts: Mapping[str, Any], usage: Usage) -> None:
-        await self.tools.worker.finish(claim, facts, usage)
+    async def _record(self, claim: Claim, facts: Mapping[str, Any], found: Usage = NOTHING) -> None:
+        await self.tools.worker.finish(claim, facts, found)
         self.tally.finished[facts["status"]] += 1
         self.tally.adopted += bool(facts.get("adopted"))

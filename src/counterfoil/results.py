@@ -8,13 +8,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from .clock import Clock
-from .document import Finding, Usage
+from .document import Finding
 from .errors import Conflict, ManifestCorrupt
 from .invoice import Invoice
 from .jsonfile import Json, decode
@@ -91,10 +90,3 @@ def invoice_of(content: Json) -> Invoice:
 def findings_of(content: Json) -> tuple[Finding, ...]:
     """The findings in a result."""
     return tuple(Finding(f["code"], f["severity"], f["message"], f.get("field")) for f in content["findings"])
-
-
-def usage_in(content: Json) -> Usage:
-    """What the calls behind a result took."""
-    usage = content["usage"]
-    cost = usage["cost_usd"]
-    return Usage(usage["calls"], usage["input_tokens"], usage["output_tokens"], None if cost is None else Decimal(cost))

@@ -6,17 +6,20 @@ change is made, so that a change run twice on the same records gives the same re
 A record: `status` is pending, running, done, review or failed. `owner` and `attempt` name one claim (the fence).
 `deaths` counts the workers that died holding it, `take` the deliberate re-readings of a document that had a result;
 `mark` and `size` are the source's; `history` says who did what and when; spend is summed over all attempts.
+
+`asking` is the intent to call a model: n while call n of this claim may be out. What the calls before it took is in the
+record by then. Who takes a claim from another counts the call that was out as one of unknown outcome.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from decimal import Decimal
 from typing import Any
 
 from .commit import Change, Record, Records
 from .document import Usage
 from .errors import ClaimLost, Refused
+from .spend import LOST_CALL, NOTHING, added, spent
 
 FINISHED = frozenset({"done", "review", "failed"})
 STATUSES = ("pending", "running", "done", "review", "failed")
@@ -25,6 +28,7 @@ INPUT_SHOWN = 16
 """Hex digits of an input's name in the history: enough to tell those of one document apart."""
 # What an outcome leaves in a record; gone when the document starts anew.
 OUTCOME = frozenset({"reason", "input", "result", "result_sha256", "reader", "adopted", "findings", "summary"})
+_OF_A_CLAIM = OUTCOME | {"asking"}
 
 
 def _event(record: Record, at: str, event: str, **more: Any) -> list[Record]:
@@ -33,8 +37,11 @@ def _event(record: Record, at: str, event: str, **more: Any) -> list[Record]:
 
 def _anew(record: Record) -> Record:
     """The record without its last outcome, free to be claimed."""
-    kept = {key: value for key, value in record.items() if key not in OUTCOME}
-    return kept | {"status": "pending", "owner": None}
+    return _unclaimed(record) | {"status": "pending", "owner": None}
+
+
+def _unclaimed(record: Record) -> Record:
+    return {key: value for key, value in record.items() if key not in _OF_A_CLAIM}
 
 
 def plan(documents: Iterable[tuple[str, str, int]], at: str) -> Change:
@@ -57,11 +64,14 @@ def plan(documents: Iterable[tuple[str, str, int]], at: str) -> Change:
     return change
 
 
-def claim(me: str, most: int, orphans: Mapping[str, int], held: Collection[str], at: str) -> Change:
+def claim(
+    me: str, most: int, orphans: Mapping[str, int], held: Collection[str], at: str, *, asking: bool = False
+) -> Change:
     """Claims up to `most` documents: pending ones, those of dead owners, and ours that we do not know of (a claim whose
     verdict we missed). A document that has outlived `MAX_DEATHS` workers becomes failed instead, as poison.
 
-    `orphans` are the very claims (document: attempt) whose owners were found dead: what was claimed since is not."""
+    `orphans` are the very claims (document: attempt) whose owners were found dead: what was claimed since is not.
+    `asking`: the first call of each follows at once, without an intent of its own."""
 
     def change(records: Records) -> Records:
         updates: dict[str, Record] = {}
@@ -71,20 +81,33 @@ def claim(me: str, most: int, orphans: Mapping[str, int], held: Collection[str],
                 break
             status, owner = record["status"], record["owner"]
             if status == "running" and orphans.get(document) == record["attempt"]:
-                updates[document] = taken = _take_over(record, me, at)
+                updates[document] = taken = _take_over(record, me, at, asking)
                 claimed += taken["status"] == "running"
             elif status == "pending" or (status == "running" and owner == me and document not in held):
-                updates[document] = _claimed(record, me, at, "claimed")
+                updates[document] = _claimed(record, me, at, "claimed", asking)
                 claimed += 1
         return updates
 
     return change
 
 
-def _claimed(record: Record, me: str, at: str, event: str, **more: Any) -> Record:
+def _claimed(record: Record, me: str, at: str, event: str, asking: bool, **more: Any) -> Record:
+    lost = _lost_call(record)
     attempt = record["attempt"] + 1
-    history = _event(record, at, event, by=me, attempt=attempt, **more)
-    return record | {"status": "running", "owner": me, "attempt": attempt, "history": history}
+    history = _event(
+        record, at, event, by=me, attempt=attempt, **({"asking": 1} if asking else {}), **more, **spent(lost)
+    )
+    claimed = _unclaimed(record) | {"status": "running", "owner": me, "attempt": attempt, "history": history}
+    return claimed | ({"asking": 1} if asking else {}) | _added(record, lost)
+
+
+def _lost_call(record: Record) -> Usage:
+    """The call that the last holder of a record had out when it was taken from it."""
+    return LOST_CALL if record.get("asking") else NOTHING
+
+
+def _added(record: Record, usage: Usage) -> Record:
+    return added(record, usage) if usage != NOTHING else {}
 
 
 def resume(me: str, claims: Mapping[str, int], at: str) -> Change:
@@ -93,7 +116,7 @@ def resume(me: str, claims: Mapping[str, int], at: str) -> Change:
 
     def change(records: Records) -> Records:
         return {
-            document: _claimed(records[document], me, at, "resumed")
+            document: _resumed(records[document], me, at)
             for document, attempt in claims.items()
             if holds(records, document, me, attempt)
         }
@@ -101,13 +124,36 @@ def resume(me: str, claims: Mapping[str, int], at: str) -> Change:
     return change
 
 
-def _take_over(record: Record, me: str, at: str) -> Record:
+def _resumed(record: Record, me: str, at: str) -> Record:
+    attempt = record["attempt"] + 1
+    return record | {"attempt": attempt, "history": _event(record, at, "resumed", by=me, attempt=attempt)}
+
+
+def _take_over(record: Record, me: str, at: str, asking: bool) -> Record:
     deaths = record.get("deaths", 0) + 1
     if deaths < MAX_DEATHS:
-        return _claimed(record | {"deaths": deaths}, me, at, "taken over", dead=record["owner"])
+        return _claimed(record | {"deaths": deaths}, me, at, "taken over", asking, dead=record["owner"])
+    lost = _lost_call(record)
     reason = f"{deaths} workers died while they held this document; look at it, then `retry` it"
-    history = _event(record, at, "failed", by=me, dead=record["owner"], reason=reason)
-    return record | {"status": "failed", "owner": None, "deaths": deaths, "reason": reason, "history": history}
+    history = _event(record, at, "failed", by=me, dead=record["owner"], reason=reason, **spent(lost))
+    failed: Record = {"status": "failed", "owner": None, "deaths": deaths, "reason": reason, "history": history}
+    return _unclaimed(record) | failed | _added(record, lost)
+
+
+def ask(document: str, me: str, attempt: int, call: int, before: Usage, at: str) -> Change:
+    """The intent to make call `call` (from 1) of a claim, and what the calls `before` it took that no record tells of.
+
+    A second landing of the same intent changes nothing. A superseded claim is refused with `ClaimLost`.
+    """
+
+    def change(records: Records) -> Records:
+        record = _held(records, document, me, attempt)
+        if record.get("asking", 0) >= call:
+            return {document: record}
+        history = _event(record, at, "asking", by=me, attempt=attempt, call=call, **spent(before))
+        return {document: {**record, "asking": call, **_added(record, before), "history": history}}
+
+    return change
 
 
 def holds(records: Records, document: str, me: str, attempt: int) -> bool:
@@ -133,9 +179,8 @@ def finish(document: str, me: str, attempt: int, facts: Mapping[str, Any], usage
         if known and known["status"] in FINISHED and (known["owner"], known["attempt"]) == (me, attempt):
             return {document: known}
         record = _held(records, document, me, attempt)
-        event = _event(record, at, facts["status"], by=me, attempt=attempt, **_settled(facts), **spent_of(usage))
-        kept = {k: v for k, v in record.items() if k not in OUTCOME}
-        return {document: {**kept, **facts, **spend(record, usage), "history": event}}
+        event = _event(record, at, facts["status"], by=me, attempt=attempt, **_settled(facts), **spent(usage))
+        return {document: {**_unclaimed(record), **facts, **added(record, usage), "history": event}}
 
     return change
 
@@ -144,38 +189,6 @@ def _settled(facts: Mapping[str, Any]) -> Record:
     """What a finish leaves in the history of its outcome: why, and which input it settled."""
     why: Record = {"reason": facts["reason"]} if facts.get("reason") else {}
     return why | ({"input": facts["input"][:INPUT_SHOWN]} if facts.get("input") else {})
-
-
-def spent_of(usage: Usage) -> Record:
-    """What a usage adds to a history event: nothing where no call was made."""
-    return {"calls": usage.calls, "cost_usd": money(usage.cost_usd)} if usage.calls else {}
-
-
-def spend(record: Record, usage: Usage) -> Record:
-    """The record's sums with `usage` added; a cost becomes null once a part of it isn't known."""
-    total = usage_of(record) + usage
-    return {
-        "calls": total.calls,
-        "input_tokens": total.input_tokens,
-        "output_tokens": total.output_tokens,
-        "cost_usd": money(total.cost_usd),
-    }
-
-
-def usage_of(record: Mapping[str, Any]) -> Usage:
-    """What a record or a result says that its calls took."""
-    cost = record.get("cost_usd", "0")
-    return Usage(
-        record.get("calls", 0),
-        record.get("input_tokens", 0),
-        record.get("output_tokens", 0),
-        None if cost is None else Decimal(cost),
-    )
-
-
-def money(amount: Decimal | None) -> str | None:
-    """Decimal text without an exponent."""
-    return None if amount is None else format(amount, "f")
 
 
 def release(claims: Iterable[tuple[str, int]], me: str, usage: Mapping[str, Usage], at: str) -> Change:
@@ -188,9 +201,9 @@ def release(claims: Iterable[tuple[str, int]], me: str, usage: Mapping[str, Usag
             if not holds(records, document, me, attempt):
                 continue
             record = records[document]
-            spent = usage.get(document, Usage())
-            history = _event(record, at, "released", by=me, attempt=attempt, **spent_of(spent))
-            updates[document] = _anew(record) | spend(record, spent) | {"history": history}
+            used = usage.get(document, NOTHING)
+            history = _event(record, at, "released", by=me, attempt=attempt, **spent(used))
+            updates[document] = _anew(record) | _added(record, used) | {"history": history}
         return updates
 
     return change

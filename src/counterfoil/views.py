@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from .display import cost, counted, duration, printable
+from .display import counted, duration, printable, spending
 from .errors import SetupError
-from .transitions import usage_of
+from .spend import usage_of
 
 if TYPE_CHECKING:
     from .audit import Audit
@@ -90,7 +90,7 @@ def print_run(summary: Mapping[str, Any], out: str) -> None:
     lines = [
         f"{counted(summary['documents'], 'document')}: {summary['done']} done, {summary['review']} in review, "
         f"{summary['failed']} failed, {summary['pending']} not finished",
-        f"this run: {counted(summary['paid_calls'], 'model call')} ({_tokens(summary)}, {_cost(summary)}), "
+        f"this run: {spending(usage_of({**summary, 'calls': summary['paid_calls']}))}; "
         f"{counted(summary['adopted'], 'result')} adopted, {counted(summary['commits'], 'manifest write')}, "
         f"{counted(summary['conflicts'], 'conflict')}, {duration(summary['wall_s'])}",
     ]
@@ -101,14 +101,6 @@ def print_run(summary: Mapping[str, Any], out: str) -> None:
     if summary["failed"]:
         lines.append(f"failed: mend what can be mended, then `counterfoil retry {out}` and run again")
     _say(lines)
-
-
-def _tokens(summary: Mapping[str, Any]) -> str:
-    return f"{summary['input_tokens'] + summary['output_tokens']:,} tokens"
-
-
-def _cost(summary: Mapping[str, Any]) -> str:
-    return cost(usage_of({"calls": summary["paid_calls"], "cost_usd": summary["cost_usd"]}))
 
 
 def _say(lines: Sequence[str]) -> None:
@@ -148,8 +140,7 @@ def print_document(document: str, record: Record, result: Json | None) -> None:
         _say([f"its result {record['result']} is missing; `counterfoil retry`, then `counterfoil run`, read it anew"])
     usage = usage_of(record)
     if usage.calls:
-        tokens = usage.input_tokens + usage.output_tokens
-        _say([f"{counted(usage.calls, 'model call')}, {tokens:,} tokens, {cost(usage)}"])
+        _say([spending(usage)])
     _say(["", *(_event(event) for event in record.get("history", []))])
 
 
@@ -179,12 +170,22 @@ def _print_lines(lines: Sequence[Mapping[str, Any]]) -> None:
     print_table((Column(""), Column("description", wraps=20), *figures), rows)
 
 
+def _spending(report: Audit) -> list[str]:
+    """What the records say was spent, and what none of them can say yet."""
+    if not (report.spent.calls or report.calls_out or report.untold):
+        return []
+    open_ends = [f"{counted(report.calls_out, 'call')} more out"] if report.calls_out else []
+    open_ends += [f"{counted(report.untold, 'result')} to be told by the next run"] if report.untold else []
+    return ["; ".join([spending(report.spent), *open_ends])]
+
+
 def print_audit(report: Audit) -> None:
     """The audit in words, every breach named."""
     counts = ", ".join(f"{count} {status}" for status, count in report.statuses.items())
     lines = [
         f"{counted(report.documents, 'document')} in {counted(report.shards, 'shard')}"
         f"{f' ({counts})' if counts else ''}, {counted(report.results, 'result')} read",
+        *_spending(report),
         *(f"BREACH {b.invariant}: {b.where}: {b.what}" for b in report.breaches),
     ]
     if report.unreferenced:

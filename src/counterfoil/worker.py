@@ -20,6 +20,7 @@ from .document import Usage
 from .errors import ClaimLost, CommitUncertain, CounterfoilError
 from .liveness import Heart, Liveness
 from .manifest import Manifest, shard_of
+from .spend import NOTHING
 from .tasks import settled
 
 LEASE = 30.0
@@ -29,11 +30,19 @@ _MANY_SHARDS = 64
 @dataclass(eq=False, slots=True)
 class Claim:
     """A document that is ours to finish, as long as nobody supersedes (owner, attempt). The attempt changes when a
-    worker that was away takes its claims up again."""
+    worker that was away takes its claims up again. `used` is what all calls of this claim took so far; `told` is the
+    part of it that the record has, and `asking` the call that may be out by what the record says."""
 
     document: str
     attempt: int
     record: Record
+    asking: int = 0
+    told: Usage = NOTHING
+    used: Usage = NOTHING
+
+    @property
+    def untold(self) -> Usage:
+        return self.used - self.told
 
 
 @dataclass(slots=True)
@@ -152,15 +161,16 @@ class Worker:
         known = self._manifest.register(shard).known
         return known is not None and known.tag is not None and mark == known.tag.rpartition("|")[0]
 
-    async def claim(self, most: int) -> list[Claim]:
-        """Up to `most` new claims, all of one shard; none if there is nothing to claim at the moment."""
+    async def claim(self, most: int, *, asking: bool = False) -> list[Claim]:
+        """Up to `most` new claims, all of one shard; none if there is nothing to claim at the moment. With `asking`
+        the first call of each may go out at once: the claim itself is the intent."""
         for _ in range(self._manifest.shards):
-            if claims := await self._claim_in(self._at, most):
+            if claims := await self._claim_in(self._at, most, asking):
                 return claims
             self._at = (self._at + 1) % self._manifest.shards
         return []
 
-    async def _claim_in(self, shard: int, most: int) -> list[Claim]:
+    async def _claim_in(self, shard: int, most: int, asking: bool) -> list[Claim]:
         tally = self._tallies.get(shard)
         if tally is None:
             return []
@@ -170,7 +180,7 @@ class Worker:
         if not (tally.statuses["pending"] or orphans or len(tally.claims.get(self._me, ())) > len(ours)):
             self._forget(shard)
             return []
-        change = transitions.claim(self._me, most, orphans, ours, self._clock.stamp())
+        change = transitions.claim(self._me, most, orphans, ours, self._clock.stamp(), asking=asking)
         claimed: list[Claim] = []
         with suppress(CommitUncertain):  # if it landed, the next claim in this shard finds those documents as ours
             await self._commit(shard, change, partial(self._took, claimed))
@@ -180,7 +190,7 @@ class Worker:
         """Runs when a claim has landed, also if whoever asked for it has been cancelled: no claim is orphaned."""
         for document, record in updates.items():
             if record["status"] == "running":
-                claim = Claim(document, record["attempt"], record)
+                claim = Claim(document, record["attempt"], record, record.get("asking", 0))
                 self._held[self._shard(document)][document] = claim
                 claimed.append(claim)
 
@@ -234,19 +244,42 @@ class Worker:
             for claim in claims:
                 self._drop(claim)
 
-    async def finish(self, claim: Claim, facts: Mapping[str, Any], usage: Usage) -> None:
-        """Records the outcome, durably. Raises `ClaimLost` if another worker has taken the document over."""
+    async def intend(self, claim: Claim) -> None:
+        """Records, durably, that the next call of this claim goes out, and what those before it took.
+
+        Raises `ClaimLost` if another worker has taken the document over: that call must not be made.
+        """
+        call, used, before = claim.used.calls + 1, claim.used, claim.untold
+        if claim.asking >= call:
+            return
+
+        def landed(_: Records) -> None:
+            claim.asking, claim.told = call, used
+
         at = self._clock.stamp()
+        await self._of_claim(
+            claim, lambda attempt: transitions.ask(claim.document, self._me, attempt, call, before, at), landed
+        )
+
+    async def finish(self, claim: Claim, facts: Mapping[str, Any], found: Usage = NOTHING) -> None:
+        """Records the outcome and what the calls of this claim took, durably; `found` is what an adopted result tells
+        of calls before it. Raises `ClaimLost` if another worker has taken the document over."""
+        at, rest = self._clock.stamp(), claim.untold + found
 
         def landed(_: Records) -> None:
             self._drop(claim)
 
+        await self._of_claim(
+            claim, lambda attempt: transitions.finish(claim.document, self._me, attempt, facts, rest, at), landed
+        )
+
+    async def _of_claim(self, claim: Claim, change: Callable[[int], Change], landed: Callable[[Records], None]) -> None:
+        """Commits a change that only the holder of the claim may make, under the attempt that the claim has by then."""
         while True:
             attempt = claim.attempt
-            change = transitions.finish(claim.document, self._me, attempt, facts, usage, at)
             try:
-                with suppress(CommitUncertain):  # a finish that landed already is no change: ask again
-                    return await self._commit(self._shard(claim.document), change, landed)
+                with suppress(CommitUncertain):  # one that landed already is no change: ask again
+                    return await self._commit(self._shard(claim.document), change(attempt), landed)
             except ClaimLost:
                 if claim.attempt == attempt:  # else it was taken up again under way
                     self._drop(claim)
@@ -256,8 +289,8 @@ class Worker:
         if self._ours(claim):
             del self._held[self._shard(claim.document)][claim.document]
 
-    async def release(self, claims: Iterable[Claim], usage: Mapping[str, Usage] | None = None) -> None:
-        """Gives claims back unfinished, with what was spent on them."""
+    async def release(self, claims: Iterable[Claim]) -> None:
+        """Gives claims back unfinished, with what their calls took."""
         by_shard: dict[int, list[Claim]] = {}
         for claim in claims:
             by_shard.setdefault(self._shard(claim.document), []).append(claim)
@@ -265,7 +298,8 @@ class Worker:
         async def give_back(shard: int, given: list[Claim]) -> None:
             pairs = [(claim, claim.attempt) for claim in given]
             named = [(claim.document, attempt) for claim, attempt in pairs]
-            change = transitions.release(named, self._me, usage or {}, self._clock.stamp())
+            rest = {claim.document: claim.untold for claim in given}
+            change = transitions.release(named, self._me, rest, self._clock.stamp())
 
             def landed(_: Records) -> None:
                 for claim, attempt in pairs:

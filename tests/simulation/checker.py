@@ -108,9 +108,12 @@ class Checker:
     def _finished(self, document: str, record: Record) -> None:
         if record.get("reason", "").startswith(_INTERNAL):
             raise Breach("defect", document, record["reason"])
-        told = sum(call.outcome != "in flight" or bool(call.excused) for call in self._calls.of[document])
-        if record.get("calls", 0) > len(self._calls.of[document]):
-            raise Breach("I4", document, f"{record['calls']} calls recorded, {told} made")
+        self.checks["I11"] += 1
+        made, told = len(self._calls.of[document]), record.get("calls", 0)
+        if told - record.get("unknown_calls", 0) > made:
+            raise Breach("I11", document, f"{told} calls recorded, {made} made")
+        if record["status"] in FINISHED and told < made:
+            raise Breach("I11", document, f"{told} calls recorded, {made} made")
         if record["status"] not in ("done", "review"):
             return
         self.checks["I7"] += 1
@@ -162,6 +165,9 @@ class Checker:
         replay = self.replays[document]
         if (replay.status, replay.owner) != ("running", by.name):
             raise Breach("I8", document, f"{by.name} calls for it: {replay.status}, owner {replay.owner}")
+        self.checks["I11"] += 1
+        if not replay.asking or replay.spent < len(self._calls.of[document]):
+            raise Breach("I11", document, f"a call goes out, and the record doesn't tell of all: {replay}")
         return replay.take
 
     def left(self, by: Body) -> None:

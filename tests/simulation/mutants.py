@@ -50,7 +50,7 @@ _RECORD_FIRST = """from counterfoil.results import digest, result_key
     body, ours = encode(content), True
     stored = Stored(result_key(name), digest(body), content)
 """
-_RECORD = "    await self._record(claim, facts_of(name, stored, adopted=not ours), extraction.usage)"
+_RECORD = "    await self._settle(claim, name, stored, adopted=not ours)"
 
 _NEW = """    for worker in new:  # before they are read, for another look may end meanwhile and count on them
         self._seen[worker] = _Seen(marks[worker], now, None)
@@ -154,9 +154,14 @@ MUTANTS = (
     Mutant(
         "a cost is counted at each adoption",
         pipeline,
-        "unrecorded_usage",
-        "return Usage() if told else usage_in(content)",
-        "return usage_in(content)",
+        "untold_usage",
+        'event.get("input") == name',
+        "False",
+    ),
+    Mutant("a call goes out without an intent", worker.Worker, "intend", "claim.asking >= call", "True"),
+    Mutant("the call of a dead worker is forgotten", transitions, "_lost_call", 'record.get("asking")', "False"),
+    Mutant(
+        "repairs are told at the end only", worker.Worker, "intend", "claim.used, claim.untold", "claim.told, NOTHING"
     ),
     Mutant(
         "recorded before the result is stored",

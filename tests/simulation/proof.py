@@ -22,6 +22,7 @@ INVARIANTS = {
     "I8": "paid calls <= documents + calls in flight at faults",
     "I9": "faults over, everything finishes, nobody starves",
     "I10": "a cancellation loses and acknowledges nothing",
+    "I11": "every call is told: what it took, or that nobody knows",
     "defect": "nothing ends with an error that is nobody's fault",
 }
 _CHUNK = 50

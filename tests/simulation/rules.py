@@ -22,7 +22,8 @@ class Breach(Exception):
 
 @dataclass(slots=True)
 class Replay:
-    """Where a document stands after the events so far. `spent` is the sum of the calls that the events tell of."""
+    """Where a document stands after the events so far. `spent` is the sum of the calls that the events tell of, `lost`
+    those of them that were out when their claim was taken away; `asking` says that one is out now."""
 
     document: str
     status: str = "absent"
@@ -31,11 +32,13 @@ class Replay:
     deaths: int = 0
     take: int = 0
     spent: int = 0
+    lost: int = 0
+    asking: bool = False
     had_result: bool = False
 
     def step(self, event: dict[str, Any]) -> None:
         """Takes one event in; a `Breach` if it may not happen now."""
-        self.spent += event.get("calls", 0)
+        self._count(event)
         match event["event"]:
             case "planned":
                 self._need(self.status == "absent", "I4", event)
@@ -60,6 +63,10 @@ class Replay:
                 self.deaths += 1
                 self._need(self.deaths == 3, "I9", event)
                 self.status, self.owner = "failed", None
+            case "asking":
+                same = (event["by"], event["attempt"]) == (self.owner, self.attempt)
+                self._need(self.status == "running" and same, "I3", event)
+                self.asking = True
             case "done" | "review" | "failed":
                 same = (event["by"], event["attempt"]) == (self.owner, self.attempt)
                 self._need(self.status not in FINISHED, "I4" if same else "I2", event)
@@ -76,6 +83,17 @@ class Replay:
             case other:
                 raise Breach("I2", self.document, f"an event that nobody knows: {other}")
 
+    def _count(self, event: dict[str, Any]) -> None:
+        """A call is said to be lost if and only if it was out when somebody took the claim up."""
+        taken = event["event"] in ("claimed", "taken over") or "dead" in event
+        calls, lost = event.get("calls", 0), event.get("unknown_calls", 0)
+        if taken:
+            self._need((calls, lost) == (self.asking, self.asking), "I11", event)
+        if event["event"] not in ("resumed", "asking"):
+            self.asking = taken and "asking" in event
+        self.spent += calls
+        self.lost += lost
+
     def _claimed(self, event: dict[str, Any]) -> None:
         self._need(event["attempt"] == self.attempt + 1, "I3", event)
         self.status, self.owner, self.attempt = "running", event["by"], event["attempt"]
@@ -87,8 +105,9 @@ class Replay:
 
     def agrees(self, record: dict[str, Any]) -> None:
         """A `Breach` if the record is not what its history says."""
-        said = (record["status"], record["attempt"], record.get("take", 0), record.get("calls", 0))
-        if said != (self.status, self.attempt, self.take, self.spent):
+        spent = (record.get("calls", 0), record.get("unknown_calls", 0), bool(record.get("asking")))
+        said = (record["status"], record["attempt"], record.get("take", 0), *spent)
+        if said != (self.status, self.attempt, self.take, self.spent, self.lost, self.asking):
             raise Breach("I2", self.document, f"{said} is not what its history says, {self}")
         if self.status in ("pending", "running") and record["owner"] != self.owner:
             raise Breach("I3", self.document, f"owner {record['owner']} is not what its history says, {self}")
