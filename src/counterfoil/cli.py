@@ -122,13 +122,10 @@ def run(as_json: bool, quiet: bool, **options: Any) -> None:
     Run it again to resume: only what is not finished, new or changed is read. Several runs on one OUT share the work.
     Ctrl-C stops: calls in flight end and are recorded; press it again to stop at once.
     """
-    from rich.console import Console
-
     from .command_run import Options, run_batch
     from .display import Display
 
-    display = Display(Console(stderr=True), quiet=quiet)
-    report = _run(run_batch(Options(**options), display))
+    report = _run(run_batch(Options(**options), Display(quiet=quiet)))
     _show_report(report, as_json=as_json, quiet=quiet, out=options["out"])
     if report.interrupted:
         raise SystemExit(130)

@@ -1,45 +1,40 @@
 """The process around the command line: its streams, its errors, its end.
 
 Every error becomes one sentence and an exit code; no traceback reaches a user unless COUNTERFOIL_DEBUG asks for it. It
-knows nothing of the commands themselves: those are `cli`.
+knows nothing of the commands themselves: those are `cli`, imported when they are run. The processes that read documents
+import this module too, since it is the main one, and have no use for them.
 """
 
 from __future__ import annotations
 
-import asyncio
-import atexit
 import errno
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from io import TextIOWrapper
+from typing import NoReturn
 
-import click
-
-from .cli import cli
 from .errors import CounterfoilError
 
 
-def main() -> None:
+def main() -> NoReturn:
     """The console script: runs the command, and turns every error into one sentence and an exit code."""
-    leave = _Leave()
-    atexit.register(leave)  # the first to be registered is the last to run
     _mend_streams()
+    code = 2
     try:
-        code = _invoke()
+        done = _invoke()
         with suppress(BrokenPipeError):
             sys.stdout.flush()
-        leave.code = code
+        code = done
     except KeyboardInterrupt:
-        leave.code = 130
+        code = 130
     except CounterfoilError as exc:
         _complain(str(exc))
     except Exception as exc:
         if os.environ.get("COUNTERFOIL_DEBUG"):
             raise
         _complain(_unexpected(exc))
-    sys.exit(leave.code)
+    _leave(code)
 
 
 def _unexpected(exc: Exception) -> str:
@@ -61,30 +56,34 @@ def _mend_streams() -> None:
 
 
 def _complain(sentence: str) -> None:
+    import click
+
     from .display import printable
 
     click.echo(f"counterfoil: {printable(sentence)}", err=True)
 
 
-@dataclass
-class _Leave:
-    """Ends the process after every other exit handler: native threads of store clients can abort a later exit."""
-
-    code: int = 2
-
-    def __call__(self) -> None:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):
-                stream.flush()
-        os._exit(self.code)
+def _leave(code: int) -> NoReturn:
+    """Ends the process at once: a command has closed what it opened, and native threads of store clients can abort an
+    exit that goes through the interpreter's end."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _invoke() -> int:
+    from asyncio import CancelledError
+
+    import click
+
+    from .cli import cli
+
     try:
         outcome = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
         return 130
-    except asyncio.CancelledError:
+    except CancelledError:
         return 130
     except click.ClickException as exc:
         exc.show()

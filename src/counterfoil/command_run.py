@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from .clock import Clock
@@ -29,7 +30,9 @@ from .worker import LEASE, Worker
 
 # What a reading process imports before its first document.
 _PRELOAD = ("counterfoil.extract", "counterfoil.reader")
-_PRELOAD_OFFLINE = (*_PRELOAD, "counterfoil.rules")
+_PRELOAD_OFFLINE = (*_PRELOAD, "counterfoil.einvoice", "counterfoil.rules", "counterfoil.checks")
+# Seconds from the opening of a model until its answers arrive, or more.
+_FIRST_ANSWER = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,9 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         worker = await stack.enter_async_context(Worker.join(manifest, lease=options.lease))
         await importing
         model = await stack.enter_async_context(opening)
+        if asked:
+            judging = asyncio.create_task(_get_ready_to_judge(prices, clock), name="imports")
+            stack.callback(judging.cancel)
         settings = Settings(
             options.reader,
             options.concurrency,
@@ -110,12 +116,22 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         signals.handle(run)
         async with display.following(lambda: snapshot(run, started)):
             await run.work(known)
+        offload.retire()
         return await _report(run, started)
 
 
 def _import_client(model: str | None) -> None:
     if model:
         import_client(model)
+
+
+async def _get_ready_to_judge(prices: Prices, clock: Clock) -> None:
+    """Imports what the first call needs, then what its answer needs, but not while documents are read for the first:
+    in a thread, so that the loop need not stand still for it."""
+    await asyncio.to_thread(import_module, ".extract_model", __package__)
+    await clock.sleep(_FIRST_ANSWER)
+    await asyncio.to_thread(import_module, ".checks", __package__)
+    await asyncio.to_thread(prices.load)
 
 
 def _note_differences(manifest: Manifest, options: Options, about: Mapping[str, Any], display: Display) -> None:

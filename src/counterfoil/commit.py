@@ -19,7 +19,7 @@ goes out once more from the same base: both copies are equal to the byte, and on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -96,7 +96,8 @@ class Register:
     """The shared object at `key` of `store`, as one writer sees it. `writer` must be unique among all that ever wrote.
 
     `linger` is how long (s) an idle register waits for company before it writes; `patience` how long (s) it goes on
-    against a store that does not answer, before the callers get `Unavailable`.
+    against a store that does not answer, before the callers get `Unavailable`. `proven` is awaited before each write,
+    and forbids it by raising: a store that ignores conditions would lose what is written.
     """
 
     def __init__(
@@ -109,10 +110,12 @@ class Register:
         linger: float = 0.005,
         patience: float = 300.0,
         stats: CommitStats | None = None,
+        proven: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._store, self._key, self._writer = store, key, writer
         self._clock = clock or Clock()
         self._linger, self._patience = linger, patience
+        self._proven = proven
         self.stats = stats if stats is not None else CommitStats()
         self._queue: list[_Waiting] = []
         self._drain: asyncio.Task[None] | None = None
@@ -249,6 +252,8 @@ class Register:
 
     async def _swap(self, intended: State, tag: str | None) -> str:
         body = intended.body()
+        if self._proven:
+            await self._proven()
         if tag is None:
             return await self._store.put_new(self._key, body)
         return await self._store.put_if(self._key, body, tag)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .document import Usage
@@ -119,10 +120,16 @@ class Waiting(logging.Handler):
 
 
 class Display:
-    """Where a run reports to. `console` is a rich console on stderr."""
+    """Where a run reports to: stderr, or nowhere if it is `quiet`."""
 
-    def __init__(self, console: Console, *, quiet: bool = False) -> None:
-        self._console, self._quiet = console, quiet
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+
+    @cached_property
+    def _console(self) -> Console:
+        from rich.console import Console
+
+        return Console(stderr=True)
 
     def note(self, text: str) -> None:
         """One sentence that the user should know."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from .invoice import Invoice
+if TYPE_CHECKING:
+    from .invoice import Invoice  # a worker that reads for a model starts in half the time without it
 
 ReaderName = Literal["auto", "xml", "model", "rules"]
 Images = Literal["auto", "never", "always"]

@@ -4,8 +4,9 @@
         await manifest.update("invoice-17", status="done", total="119.00")
 
 `update` returns when the change is durable, and no concurrent update is lost, whoever makes it. The ids are spread over
-`shards` registers (see `commit`), a number fixed when the manifest is created. The store is probed before the first
-write. This module knows nothing of documents, claims or workers: those are `transitions` and `worker`.
+`shards` registers (see `commit`), a number fixed when the manifest is created. The store has proved its conditions
+before anything is written to them; until then it is only read. This module knows nothing of documents, claims or
+workers: those are `transitions` and `worker`.
 """
 
 from __future__ import annotations
@@ -51,10 +52,13 @@ def shard_key(shard: int) -> str:
 class Manifest:
     """An open manifest; make one with `Manifest.open`."""
 
-    def __init__(self, store: Store, header: Json, clock: Clock, writer: str) -> None:
+    def __init__(
+        self, store: Store, header: Json, clock: Clock, writer: str, proof: asyncio.Task[None] | None = None
+    ) -> None:
         self.store, self.header, self.clock, self.writer = store, header, clock, writer
         self.shards: int = header["shards"]
         self.stats = CommitStats()
+        self._proof = proof
         self._registers: dict[int, Register] = {}
 
     @classmethod
@@ -71,18 +75,30 @@ class Manifest:
         """Opens the manifest at a folder, URL or store for reading and writing, and creates it if there is none.
 
         `shards` (more of them: more commits at once, smaller files) and `about` (any JSON) count only when it is
-        created. Raises `SetupError` if the store does not keep conditional writes. Leaving awaits every pending change.
+        created. Leaving awaits every pending change. A store that does not keep conditional writes is a `SetupError`
+        of the first change, or of leaving if there was none.
         """
         store = open_store(location) if isinstance(location, str) else location
         clock = clock or Clock()
         if not 1 <= shards <= MAX_SHARDS:
             raise SetupError(f"shards must be between 1 and {MAX_SHARDS}, not {shards}")
         header = {"format": FORMAT, "shards": shards, "created": clock.stamp(), **(about or {})}
-        manifest = cls(store, await _header(store, clock, encode(header)), clock, writer or new_writer())
+        found = await _header(store, clock, encode(header))
+        in_force = _checked(decode(found.body, f"{store.url}/{HEADER}"), store)
+        proof = asyncio.create_task(probe(store, HEADER, found.body, clock), name="probe")
+        manifest = cls(store, in_force, clock, writer or new_writer(), proof)
         try:
             yield manifest
+            await manifest._proven()
         finally:
-            await asyncio.gather(*(register.close() for register in manifest._registers.values()))
+            proof.cancel()
+            await asyncio.gather(
+                *(register.close() for register in manifest._registers.values()), asyncio.wait([proof])
+            )
+
+    async def _proven(self) -> None:
+        if self._proof:
+            await asyncio.shield(self._proof)
 
     @classmethod
     async def read(cls, location: str | Store, *, clock: Clock | None = None) -> Self:
@@ -97,7 +113,9 @@ class Manifest:
     def register(self, shard: int) -> Register:
         """The register of one shard, the same object at every call: one writer, one queue."""
         if shard not in self._registers:
-            self._registers[shard] = Register(self.store, shard_key(shard), self.writer, self.clock, stats=self.stats)
+            self._registers[shard] = Register(
+                self.store, shard_key(shard), self.writer, self.clock, stats=self.stats, proven=self._proven
+            )
         return self._registers[shard]
 
     def register_of(self, record_id: str) -> Register:
@@ -154,17 +172,19 @@ class Manifest:
                 yield record_id, record
 
 
-async def _header(store: Store, clock: Clock, body: bytes) -> Json:
-    """The header in force, written now if there was none; the store has proved its conditions on it."""
-    while (found := await retried(clock, lambda: store.get(HEADER))) is None:
+async def _header(store: Store, clock: Clock, body: bytes) -> Object:
+    """The header in force, `body` written now if there was none; asked for and offered at once, to spare a wait."""
+
+    async def create() -> Object | None:
         try:
-            found = Object(body, await retried(clock, lambda: store.put_new(HEADER, body)))
-            break
+            return Object(body, await retried(clock, lambda: store.put_new(HEADER, body)))
         except Conflict:
-            continue  # another process was faster, or our own landed: either way it is read now
-    header = _checked(decode(found.body, f"{store.url}/{HEADER}"), store)
-    await probe(store, HEADER, found.body, clock)
-    return header
+            return None  # there is one, perhaps our own whose reply was lost: only reading tells
+
+    while True:
+        made, found = await asyncio.gather(create(), retried(clock, lambda: store.get(HEADER)))
+        if header := made or found:
+            return header
 
 
 def _checked(header: Json, store: Store) -> Json:

@@ -65,21 +65,25 @@ class Offload:
         self._thread: ThreadPoolExecutor | None = None
         self._pool: Future[ProcessPool] | None = None
         self._waiting: set[asyncio.Future[bytes]] = set()
+        self._end: Future[None] | None = None
         self._closed = False
 
     async def __aenter__(self) -> Offload:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Kills every worker, busy or not; whoever still waits for a result gets `Unavailable`."""
+        """Waits until every worker is gone."""
+        self.retire()
+        if self._end:
+            await asyncio.wrap_future(self._end)
+
+    def retire(self) -> None:
+        """Kills every worker, busy or not, in the background; whoever still waits for a result gets `Unavailable`."""
         self._closed = True
-        if self._thread is None or self._pool is None:
-            return
         for waiting in list(self._waiting):
             waiting.cancel()
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, _stop, self._pool)
-        finally:
+        if self._thread and self._pool and not self._end:
+            self._end = self._thread.submit(_stop, self._pool)
             self._thread.shutdown(wait=False)
 
     def warm(self) -> None:

@@ -70,6 +70,14 @@ class _Stopped(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class _Early:
+    """A document that is read before it is claimed."""
+
+    body: asyncio.Task[bytes]
+    examined: asyncio.Task[Examined]
+
+
+@dataclass(frozen=True, slots=True)
 class Tools:
     """The opened components of a run, all passed in."""
 
@@ -95,6 +103,7 @@ class Run:
         self._active: set[asyncio.Task[None]] = set()
         self._resting = self._quiet = 0
         self._surveyed = self.clock.monotonic()
+        self._early: dict[str, _Early] = {}
         self._inputs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
@@ -110,8 +119,10 @@ class Run:
     async def work(self, known: Sequence[Entry] | None = None) -> None:
         """Brings every document of the source to an end, sharing the work with whoever else is at this manifest."""
         planning = asyncio.create_task(self._plan(known), name="plan")
+        if known and not self.tools.worker.statuses:
+            self._read_early(known[: self._room()])
         try:
-            while not self.stopping and not await self._all_done(planning):
+            while not self.stopping and not self._all_done(planning):
                 for claim in await self._next_claims(planning):
                     self._start(claim)
         except CounterfoilError as exc:
@@ -129,14 +140,24 @@ class Run:
         finally:
             self.tools.worker.news.set()
 
+    def _read_early(self, entries: Sequence[Entry]) -> None:
+        """Has documents read while the manifest takes the plan. Only where it was empty: then none of them is finished,
+        and we are likely to claim them."""
+
+        async def examined(body: asyncio.Task[bytes]) -> Examined:
+            return await self._examine(await body)
+
+        for entry in entries:
+            body = asyncio.create_task(self._fetch(entry.key, entry.size))
+            self._early[entry.key] = early = _Early(body, asyncio.create_task(examined(body)))
+            early.examined.add_done_callback(lambda task: task.cancelled() or task.exception())  # it may not be needed
+
     # --- which documents, and when
 
-    async def _all_done(self, planning: asyncio.Task[None]) -> bool:
-        """Whether nothing is left, for anybody: what we believe, confirmed by a fresh look at the manifest."""
-        if self._active or not planning.done() or self._unfinished():
-            return False
-        await self._survey()
-        return not self._unfinished()
+    def _all_done(self, planning: asyncio.Task[None]) -> bool:
+        """Whether nothing is left, for anybody. What was last seen does for that: from finished, a record goes on only
+        by `retry` or a changed source, and that is new work for whoever asks for it."""
+        return not self._active and planning.done() and not self._unfinished()
 
     def _unfinished(self) -> int:
         statuses = self.tools.worker.statuses
@@ -208,7 +229,8 @@ class Run:
             if self._active:
                 await asyncio.wait(self._active, timeout=self.settings.grace)
         finally:
-            rest = [planning, *self._active]
+            early = [task for document in self._early.values() for task in (document.body, document.examined)]
+            rest: list[asyncio.Task[Any]] = [planning, *self._active, *early]
             for task in rest:
                 task.cancel()
             await asyncio.gather(*rest, return_exceptions=True)
@@ -237,13 +259,14 @@ class Run:
             self.stop(exc)
 
     async def _outcome(self, claim: Claim) -> None:
-        body = await self._fetch(claim)
+        early = self._early.pop(claim.document, None)
+        body = await (early.body if early else self._fetch(claim.document, claim.record["size"]))
         name = input_of(body, self._recipe, claim.record.get("take", 0))
         async with self._inputs.setdefault(name, asyncio.Lock()):  # equal documents wait for the first, and adopt
             if stored := await self._results.find(name):
                 return await settled(self._settle(claim, name, stored, adopted=True))
-            examined = await self._examine(body)
-            del body  # a thousand documents that wait for their model need not stay in memory
+            examined = await (early.examined if early else self._examine(body))
+            del body, early  # a thousand documents that wait for their model need not stay in memory
             extraction = examined.extraction or await self._ask(claim, examined)
             return await settled(self._keep(claim, name, extraction))
 
@@ -264,10 +287,9 @@ class Run:
         if self.stopping:
             raise _Stopped
 
-    async def _fetch(self, claim: Claim) -> bytes:
+    async def _fetch(self, document: str, size: int) -> bytes:
         self._go_on()
-        size, most = claim.record["size"], self.settings.limits.max_bytes
-        return await self.tools.source.fetch(claim.document, size, most)
+        return await self.tools.source.fetch(document, size, self.settings.limits.max_bytes)
 
     async def _examine(self, body: bytes) -> Examined:
         self._go_on()

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Literal
 
 from .document import Finding, Limits, Reading
-from .einvoice import is_einvoice_name, parse_einvoice
 from .errors import InputError
 from .pdf import PdfFile, read_pdf
 
@@ -46,6 +45,8 @@ def read_document(data: bytes, limits: Limits, *, rules: Rules) -> Reading:
     if b"%PDF-" in head:
         return _read_pdf(data, limits, rules)
     if _looks_like_xml(head):
+        from .einvoice import parse_einvoice
+
         invoice, profile = parse_einvoice(data, limits)
         return Reading(kind="xml", xml_invoice=invoice, profile=profile)
     if image := _image_format(head):
@@ -88,6 +89,10 @@ def _read_pdf(data: bytes, limits: Limits, rules: Rules) -> Reading:
 
 def _with_embedded_xml(reading: Reading, pdf: PdfFile, limits: Limits) -> Reading:
     """Takes the e-invoice that a hybrid PDF carries; one that can't be used is a finding, the page still counts."""
+    if not pdf.attachments:
+        return reading
+    from .einvoice import is_einvoice_name, parse_einvoice  # most PDFs have none, and a worker is ready sooner without
+
     for name, body in sorted(pdf.attachments, key=lambda attachment: not is_einvoice_name(attachment[0])):
         try:
             invoice, profile = parse_einvoice(body, limits)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from counterfoil import commit, extract, liveness
+from counterfoil import checks, commit, liveness
 from counterfoil.errors import CommitUncertain, Unavailable
 
 from .loop import BODY, Body
@@ -58,8 +58,8 @@ def seams(world: Any, kept_versions: int) -> Iterator[None]:
         patch.object(liveness, "process_start", world.machines.process_start),
         patch.object(commit, "KEPT_VERSIONS", kept_versions),
         patch.object(commit.Register, "commit", logged),
-        patch.object(extract, "check_invoice", lambda *_, **__: ()),  # dear, and of no matter to the protocol
-        patch.object(extract, "tidy", lambda invoice: invoice),
+        patch.object(checks, "check_invoice", lambda *_, **__: ()),  # dear, and of no matter to the protocol
+        patch.object(checks, "tidy", lambda invoice: invoice),
     ):
         yield
 
