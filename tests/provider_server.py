@@ -57,19 +57,27 @@ class Server:
 
 
 @asynccontextmanager
-async def model_of(provider: Provider, server: Server, **environ: str) -> AsyncGenerator[Model]:
-    """The provider's model behind a real HTTP server; `environ` adds to the usual variables."""
+async def served(server: Server) -> AsyncGenerator[str]:
+    """The address at which `server` answers, by real HTTP."""
     app = web.Application(client_max_size=50_000_000)
     app.router.add_post("/{path:.*}", server.reply)
     runner = web.AppRunner(app)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        variables = provider.environ(f"http://127.0.0.1:{runner.addresses[0][1]}") | environ
-        async with open_model(provider.spec, concurrency=4, environ=variables) as model:
-            yield model
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def model_of(provider: Provider, server: Server, **environ: str) -> AsyncGenerator[Model]:
+    """The provider's model behind that server; `environ` adds to the usual variables."""
+    async with (
+        served(server) as url,
+        open_model(provider.spec, concurrency=4, environ=provider.environ(url) | environ) as model,
+    ):
+        yield model
 
 
 def _anthropic_answer(said: dict[str, Any], **changes: Any) -> dict[str, Any]:

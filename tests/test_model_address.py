@@ -6,12 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from counterfoil.errors import SetupError
 from counterfoil.model import open_model
 from counterfoil.model_address import Address, anthropic_address, google_address, openai_address
-from model_server import completion
+from provider_server import Reply, Server, served
 from test_model_openai import REQUEST
 
 AZURE = "https://firm.openai.azure.com"
@@ -59,29 +58,21 @@ def test_the_key_of_azure_may_be_in_the_variable_of_azure_for_azure_only():
 
 def test_a_deployment_is_called_at_its_path_with_its_query():
     """POST .../chat/completions?api-version=..., as it comes over HTTP."""
-    seen: list[web.Request] = []
-
-    async def answer(request: web.Request) -> web.Response:
-        seen.append(request)
-        return completion("{}", await request.json())
+    choice = {"message": {"content": "{}"}, "finish_reason": "stop"}
+    server = Server(lambda _: Reply({"choices": [choice]}))
 
     async def story() -> None:
-        app = web.Application()
-        app.router.add_post("/openai/deployments/reader/chat/completions", answer)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await (site := web.TCPSite(runner, "127.0.0.1", 0)).start()
-        port = site._server.sockets[0].getsockname()[1]  # pyright: ignore
-        url = f"http://127.0.0.1:{port}/openai/deployments/reader?api-version=2024-10-21"
-        environ = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": KEY}
-        async with open_model("openai:reader", concurrency=1, environ=environ) as model:
-            await model.complete(REQUEST)
-        await runner.cleanup()
+        async with served(server) as host:
+            url = f"{host}/openai/deployments/reader?api-version=2024-10-21"
+            environ = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": KEY}
+            async with open_model("openai:reader", concurrency=1, environ=environ) as model:
+                await model.complete(REQUEST)
 
     asyncio.run(story())
-    assert [request.query_string for request in seen] == ["api-version=2024-10-21"]
-    assert seen[0].headers["api-key"] == KEY
-    assert "Authorization" not in seen[0].headers
+    (request,) = server.requests
+    assert request.path_qs == "/openai/deployments/reader/chat/completions?api-version=2024-10-21"
+    assert request.headers["api-key"] == KEY
+    assert "Authorization" not in request.headers
 
 
 @pytest.mark.parametrize(

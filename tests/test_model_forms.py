@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from counterfoil.errors import InputError, RateLimited, Unanswered, Unavailable
-from counterfoil.model import Answer
+from counterfoil.model import Answer, Request
 from model_server import Reply, completion, model_behind, refusal
 from test_model_openai import REQUEST, SCHEMA, call, calls_to, error_of
 
@@ -90,6 +90,34 @@ def test_a_server_that_does_not_see_tools_is_asked_in_another_way_next_time():
     assert forms(calls_to(without_schema(lambda _, body: completion("{}", body)), times=3)) == [
         *("json_schema", "tools", "json_object", "json_object")
     ]
+
+
+KEYED = Request(REQUEST.turns, SCHEMA | {"properties": {"a": {"type": "number"}}, "required": ["a"]}, "invoice")
+
+
+def forms_of(*texts: str) -> list[str]:
+    """How a server is asked that takes everything without a word and says these texts."""
+    said = iter(texts)
+    return forms(calls_to(lambda _, body: completion(next(said), body), times=len(texts), request=KEYED))
+
+
+def test_a_server_that_ignores_the_schema_is_asked_in_another_way_after_two_answers():
+    """Whether they are words or JSON of the model's own making: it hasn't seen the schema."""
+    assert forms_of("Dear Sir,", '{"b": 1}', "third")[2] == "tools"
+
+
+def test_a_server_that_has_kept_to_the_schema_once_is_believed():
+    """Later strays are the model's, and are sent back to it."""
+    assert set(forms_of("Dear Sir,", '{"a": 1}', "{", "{", "{", "last")) == {"json_schema"}
+
+
+def test_an_answer_that_was_cut_off_says_nothing_of_the_server():
+    """It would have had the keys."""
+
+    def reply(_: web.Request, body: dict[str, Any]) -> web.Response:
+        return completion('{"a', body, finish_reason="length")
+
+    assert set(forms(calls_to(reply, times=4, request=KEYED))) == {"json_schema"}
 
 
 def test_a_model_that_declines_or_is_cut_off_says_nothing_of_the_servers_tools():

@@ -154,18 +154,18 @@ def test_a_reply_without_end_is_not_read_to_its_end():
     assert "larger than" in str(error)
 
 
-def calls_to(reply: Reply, times: int = 2) -> list[dict[str, Any]]:
+def calls_to(reply: Reply, times: int = 2, request: Request = REQUEST) -> list[dict[str, Any]]:
     """The bodies that a server sees in that many calls of one session."""
     bodies: list[dict[str, Any]] = []
 
-    def noting(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    def noting(asked: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         bodies.append(body)
-        return reply(request, body)
+        return reply(asked, body)
 
     async def story() -> None:
         async with model_behind(by(noting)) as model:
             for _ in range(times):
-                await model.complete(REQUEST)
+                await model.complete(request)
 
     asyncio.run(story())
     return bodies

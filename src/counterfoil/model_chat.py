@@ -89,6 +89,11 @@ def uses_tools(reply: Mapping[str, Any]) -> bool:
     return bool(_arguments(_mapping(_choice(reply).get("message"))))
 
 
+def has_keys(text: str, schema: Mapping[str, Any]) -> bool:
+    """Whether a text is a JSON object with all keys that the schema requires."""
+    return parsed(text.encode("utf-8", "replace")).keys() >= set(schema.get("required", ()))
+
+
 def error_in(reply: Mapping[str, Any]) -> Mapping[str, Any]:
     """The reply's error where an answer should be, as OpenRouter puts it, in the form of a refusal; empty if none."""
     error = _mapping(_choice(reply).get("error"))

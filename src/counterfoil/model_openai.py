@@ -8,7 +8,7 @@ followed, and no message contains it. It never retries a call, and never waits f
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Set
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,13 +20,15 @@ from .errors import InputError, SetupError, Unanswered
 from .model import Answer, Model, Request, Unreachable
 from .model_address import Address
 from .model_allowance import allowances
-from .model_chat import error_in, parsed, payload, read_answer, uses_tools
+from .model_chat import error_in, has_keys, parsed, payload, read_answer, uses_tools
 from .model_refusals import FEATURES, Feature, Refusal, brief, form_of
 
 CONNECT_SECONDS = 30.0
 TOTAL_SECONDS = 900.0
 """The last resort against a call that hangs; callers set a shorter deadline of their own."""
 MAX_REPLY_BYTES = 4_000_000
+MOST_STRAYS = 2
+"""Answers without the schema's keys, before any with them, that show that a server ignores the schema."""
 
 
 @asynccontextmanager
@@ -55,6 +57,8 @@ class OpenAIModel:
         self._address = address
         self._session = session
         self._lacks: set[Feature] = set()
+        self._strays = 0
+        self._schema_held = False
 
     async def complete(self, request: Request) -> Answer:
         while True:
@@ -62,7 +66,10 @@ class OpenAIModel:
             status, headers, body = await self._post(payload(self._model, request, offered))
             reply = parsed(body)
             if status == 200 and "choices" in reply and not error_in(reply):
-                return self._read(reply, offered, headers)
+                answer = read_answer(reply, self._model, headers)
+                if answer.finish == "stop" and (ignored := self._ignored(form_of(offered), request, answer, reply)):
+                    self._lacks.add(ignored)
+                return answer
             refusal = Refusal.of(status, headers, body, error_in(reply) or reply, self._address.key)
             if request.has_images and (blind := refusal.of_images(self._where())):
                 raise blind
@@ -71,13 +78,20 @@ class OpenAIModel:
                 raise refusal.error(self._where(), self._address.variables, allowances(headers))
             self._lacks.add(missing)
 
-    def _read(self, reply: Mapping[str, Any], offered: Set[Feature], headers: Mapping[str, str]) -> Answer:
-        answer = read_answer(reply, self._model, headers)
-        # A server that doesn't know `tools` answers as if they weren't there, and the model hasn't seen the schema.
-        # This answer was paid for; the next is asked for in another way.
-        if form_of(offered) == "tools" and answer.finish == "stop" and not uses_tools(reply):
-            self._lacks.add("tools")
-        return answer
+    def _ignored(
+        self, form: Feature | None, request: Request, answer: Answer, reply: Mapping[str, Any]
+    ) -> Feature | None:
+        """The form that the server took without a word and ignored, if that shows: the model hasn't seen the schema.
+
+        The answer was paid for and is read all the same; the next is asked for in another way.
+        """
+        if form == "tools" and not uses_tools(reply):
+            return form
+        if form != "json_schema" or self._schema_held:
+            return None
+        self._schema_held = has_keys(answer.text, request.schema)
+        self._strays += not self._schema_held
+        return form if self._strays >= MOST_STRAYS else None
 
     async def _post(self, payload: dict[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
         """One request and its whole reply. Whatever aiohttp raises becomes an error of ours here."""
