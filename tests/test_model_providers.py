@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from counterfoil.allowance import Allowance
-from counterfoil.errors import CounterfoilError, InputError, RateLimited, SetupError, Unavailable
+from counterfoil.errors import CounterfoilError, InputError, RateLimited, SetupError, Unanswered, Unavailable
 from counterfoil.extract_model import extract_with_model
 from counterfoil.model import Answer, Image, Request, Turn, Unreachable, open_model
 from counterfoil.model_answer import invoice_schema
@@ -126,7 +126,7 @@ REFUSALS: dict[str, list[tuple[int, str, str, type[CounterfoilError]]]] = {
         (429, "rate_limit_error", "This request would exceed your rate limit", RateLimited),
         (529, "overloaded_error", "Overloaded", RateLimited),
         (500, "api_error", "Internal server error", Unavailable),
-        (504, "timeout_error", "Timed out", Unavailable),
+        (504, "timeout_error", "Timed out", Unanswered),
     ],
     "google": [
         (400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", InputError),  # without its reason
@@ -149,7 +149,7 @@ REFUSALS: dict[str, list[tuple[int, str, str, type[CounterfoilError]]]] = {
         (400, "ValidationException", "something about this one", InputError),
         (429, "ThrottlingException", "Too many requests, please wait before trying again.", RateLimited),
         (424, "ModelErrorException", "The model failed", Unavailable),
-        (408, "ModelTimeoutException", "The model took too long", Unavailable),
+        (408, "ModelTimeoutException", "The model took too long", Unanswered),
         (500, "InternalServerException", "Internal", Unavailable),
         (503, "ServiceUnavailableException", "Unavailable", Unavailable),
     ],
@@ -318,7 +318,7 @@ def test_a_reply_that_is_no_answer_is_no_crash(provider: Provider, body: Any):
     try:
         assert not asyncio.run(story()).text
     except CounterfoilError as error:
-        assert type(error) is Unavailable
+        assert type(error) is Unanswered
 
 
 @every_provider

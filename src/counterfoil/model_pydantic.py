@@ -26,7 +26,7 @@ from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
-from .errors import CounterfoilError, SetupError, Unavailable
+from .errors import CounterfoilError, SetupError, Unanswered
 from .model import Answer, Request, Turn, Unreachable
 from .model_address import Address
 from .model_allowance import allowances
@@ -139,7 +139,7 @@ class ProviderModel:
             return SetupError(f"{self._where} can't be asked: {said}; check {self._address.variables}")
         if isinstance(exc, theirs.ModelConnectionError) and exc.phase in ("connect", "pool"):
             return Unreachable(f"no connection to {self._where}: {said}")
-        return Unavailable(f"the call to {self._where} broke off: {said}")
+        return Unanswered(f"the call to {self._where} broke off: {said}")
 
 
 def _headers(exc: theirs.ModelHTTPError) -> httpx2.Headers:

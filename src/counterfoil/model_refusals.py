@@ -138,9 +138,9 @@ class Refusal:
         # A 503 with Retry-After is the plain HTTP way to say "slow down".
         if self.status in (429, 529) or (self.status == 503 and self.retry_after is not None):
             return RateLimited(f"{where} asks us to slow down {said}", self.retry_after, allowances)
-        if self.status in _GAVE_UP_WAITING:
+        if self.status in _GAVE_UP_WAITING or self.codes & _BAD_DRAW:
             return Unanswered(f"{where} gave no answer {said}")
-        if self.status in (409, 424, 425) or not 400 <= self.status < 500 or self.codes & _BAD_DRAW:
+        if self.status in (409, 424, 425) or not 400 <= self.status < 500:
             return Unavailable(f"{where} could not answer {said}")
         # What is wrong with a request that others like it are not refused for is its document.
         return InputError(f"{where} can't take this document {said}")
