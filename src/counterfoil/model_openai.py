@@ -63,7 +63,7 @@ class OpenAIModel:
     async def complete(self, request: Request) -> Answer:
         while True:
             offered = FEATURES - self._lacks
-            status, headers, body = await self._post(payload(self._model, request, offered))
+            status, headers, body = await self._post(orjson.dumps(payload(self._model, request, offered)))
             reply = parsed(body)
             if status == 200 and "choices" in reply and not error_in(reply):
                 answer = read_answer(reply, self._model, headers)
@@ -93,10 +93,11 @@ class OpenAIModel:
         self._strays += not self._schema_held
         return form if self._strays >= MOST_STRAYS else None
 
-    async def _post(self, payload: dict[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
-        """One request and its whole reply. Whatever aiohttp raises becomes an error of ours here."""
+    async def _post(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
+        """One request and its whole reply. Whatever aiohttp raises becomes an error of ours here. It is given the bytes
+        rather than what they were made from, which would wait for the reply too: images are large."""
         try:
-            async with self._session.post(self._url, data=orjson.dumps(payload), allow_redirects=False) as response:
+            async with self._session.post(self._url, data=body, allow_redirects=False) as response:
                 return response.status, response.headers, await self._bounded(response.content)
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as exc:
             raise SetupError(f"no safe connection to {self._where()}: {self._brief(exc)}") from exc
