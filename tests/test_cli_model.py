@@ -75,6 +75,7 @@ def test_a_model_of_another_provider_reads_a_folder(folder: Path):
     [
         (["--model", "openai:x", "--price", "cheap"], "--price 'cheap' is no price: write INPUT/OUTPUT"),
         (["--price", "1/2"], "it needs --model PROVIDER:NAME"),
+        (["--images", "always"], "it needs --model PROVIDER:NAME"),
         (["--model", "nobody:x"], "openai:NAME, anthropic:NAME, bedrock:NAME, google:NAME"),
         (["--model", "anthropic:x"], "set ANTHROPIC_API_KEY"),
         (["--model", "google:x"], "set GOOGLE_API_KEY"),

@@ -19,7 +19,7 @@ from .document import Images, Limits, ReaderName
 from .errors import SetupError
 from .extract import recipe
 from .manifest import Manifest
-from .model import import_client, open_model
+from .model import calls_at_once, import_client, open_model
 from .offload import Offload
 from .pace import Pace
 from .pipeline import Run, Settings, Tools
@@ -86,7 +86,8 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         preload = _PRELOAD if asked else _PRELOAD_OFFLINE
         offload = await stack.enter_async_context(Offload(limits=limits, preload=preload))
         offload.warm()
-        opening = open_model(asked, concurrency=options.concurrency, environ=environ) if asked else nullcontext()
+        concurrency = calls_at_once(asked or "", options.concurrency)
+        opening = open_model(asked, concurrency=concurrency, environ=environ) if asked else nullcontext()
         importing = asyncio.create_task(asyncio.to_thread(_import_client, asked))  # while the store answers
         source = await open_source(
             options.source, out=options.out, include=options.include, limit=options.limit, clock=clock
@@ -105,13 +106,13 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
             stack.callback(judging.cancel)
         settings = Settings(
             options.reader,
-            options.concurrency,
+            concurrency,
             limits,
             max_attempts=options.max_attempts,
             prices=prices,
             images=options.images,
         )
-        pace = Pace(options.concurrency, rpm=options.rpm, tpm=options.tpm, clock=clock)
+        pace = Pace(concurrency, rpm=options.rpm, tpm=options.tpm, clock=clock)
         run = Run(Tools(source, manifest, worker, offload, pace, model), settings)
         signals.handle(run)
         async with display.following(lambda: snapshot(run, started)):

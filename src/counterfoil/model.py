@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 from .allowance import Allowance
 from .errors import CounterfoilError, SetupError, Unavailable
 from .model_address import anthropic_address, bedrock_address, google_address, openai_address
+from .model_weights import local_settings, weights_of
 from .prices import LIST_PRICES
 
 PROVIDERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
@@ -23,12 +24,14 @@ PROVIDERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
     "anthropic": anthropic_address,
     "bedrock": bedrock_address,
     "google": google_address,
+    "local": local_settings,
 }
 """What finds the address of each."""
 _EXTRA = {
     "anthropic": ("pydantic_ai", "anthropic"),
     "bedrock": ("pydantic_ai", "boto3"),
     "google": ("pydantic_ai", "google.genai"),
+    "local": ("xllamacpp",),
 }
 CHARACTERS_AN_IMAGE = 6000
 """What an image of a page takes, as a length of text: about 1,500 tokens, between what providers count for it."""
@@ -122,8 +125,16 @@ def open_model(spec: str, *, concurrency: int, environ: Mapping[str, str]) -> Ab
     provider, name = _provider_and_name(spec)
     address = PROVIDERS[provider](environ)
     if not all(map(_installed, _EXTRA.get(provider, ()))):
-        raise SetupError(f"{provider}:NAME needs a package that is not installed: pip install 'counterfoil[providers]'")
+        extra = "localmodel" if provider == "local" else "providers"
+        raise SetupError(f"{provider}:NAME needs a package that is not installed: pip install 'counterfoil[{extra}]'")
+    if provider == "local":
+        weights_of(name)  # whether they are there
     return _opened(provider, name, address, concurrency)
+
+
+def calls_at_once(spec: str, wanted: int) -> int:
+    """How many calls in flight a model is of use with: one on this machine answers one after the other."""
+    return 1 if spec.startswith("local:") else wanted
 
 
 def _installed(package: str) -> bool:
@@ -171,6 +182,10 @@ def _client(provider: str) -> Callable[..., AbstractAsyncContextManager[Model]]:
         from .model_google import open_google
 
         return open_google
+    if provider == "local":
+        from .model_local import open_local
+
+        return open_local
     from .model_openai import open_openai
 
     return open_openai
