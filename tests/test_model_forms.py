@@ -207,7 +207,7 @@ def test_an_error_in_the_place_of_an_answer_is_an_error():
 
 
 def test_json_that_a_model_failed_to_write_may_be_written_the_next_time():
-    """Groq keeps such an answer back and says 400; no feature is lacking, no document at fault, and it may be billed."""
+    """Groq keeps such an answer back and says 400; no feature is lacking, no document at fault; it may be billed."""
     for code in ("json_validate_failed", "tool_use_failed"):
         error = error_of(lambda _, __, c=code: refusal(400, "Failed to call a function. tool_choice json_schema", c))
         assert type(error) is Unanswered
