@@ -81,12 +81,18 @@ def test_the_first_table_says_how_many_times_the_floor_each_took():
 
 def test_the_second_table_sets_what_was_said_beside_what_was_made():
     """Repeats and the share of spend that the tool knows of."""
-    run = Resumed(60, 20, Calls(120, 20, 0, 0), 100, 0.6, 9.0)
+    run = Resumed(60, 20, Calls(120, 20, 0, 0), 100, 0.6, 0, 9.0)
     cells = [
         cell.strip()
         for cell in resumed_table({"tool": run}, {"tool": a_whole(10, 1.0, "USD")}).splitlines()[-1].split("|")[1:-1]
     ]
     assert cells == ["tool", "60 + 20", "120", "20", "60 (50%), from USD", "100", "9.00"]
+
+
+def test_calls_of_unknown_outcome_are_named_beside_the_spend_that_holds_them():
+    """They are calls made, and said to be."""
+    run = Resumed(60, 20, Calls(120, 20, 0, 0), 100, 120, 20, 9.0)
+    assert "| 120 (100%), 20 named as unknown |" in resumed_table({"tool": run}, {"tool": a_whole(10, 100, "calls")})
 
 
 @pytest.fixture

@@ -68,11 +68,15 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a contestant recorded, document to invoice number, and what it says was spent; None: it does not say."""
+    """What a contestant recorded, document to invoice number, and what it says was spent; None: it does not say.
+
+    `unknown` are the calls that it counts in `spend` and names as of unknown outcome.
+    """
 
     answers: Mapping[str, str] = field(default_factory=dict[str, str])
     spend: float | None = None
     unit: str = "calls"
+    unknown: int = 0
 
 
 class Contestant(Protocol):
@@ -160,7 +164,7 @@ class Counterfoil:
         status = told("status")
         records = [record for record in told("list") if record["status"] in ("done", "review")]
         answers = {record["document"]: record["summary"]["invoice_number"] for record in records}
-        return Report(answers, status["calls"] + status.get("unknown_calls", 0))
+        return Report(answers, status["calls"], unknown=status["unknown_calls"])
 
 
 def installed(folder: Path, requires: Sequence[str]) -> Path:

@@ -73,6 +73,7 @@ class Resumed:
     calls: Calls
     recorded: int
     spend: float | None
+    unknown: int
     wall_s: float
 
 
@@ -102,7 +103,8 @@ def resumed(contestant: Contestant, trial: Trial, grace: float) -> Resumed:
     ran = _run(contestant, trial)
     report = contestant.report(trial)
     calls = counted(trial.model.stats(), trial.documents.names)
-    return Resumed(before["completed"], before["in_flight"], calls, _right(report, trial), report.spend, ran.wall_s)
+    recorded, answered, flying = _right(report, trial), before["completed"], before["in_flight"]
+    return Resumed(answered, flying, calls, recorded, report.spend, report.unknown, ran.wall_s)
 
 
 def _right(report: Report, trial: Trial) -> int:

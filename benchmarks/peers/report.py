@@ -39,7 +39,7 @@ def _resumed_row(name: str, run: Resumed, undisturbed: Whole) -> Sequence[str]:
         f"{run.answered} + {run.flying}",
         str(run.calls.made),
         str(run.calls.repeated),
-        _told(reported_calls(run.spend, undisturbed), run.calls.made, undisturbed.unit),
+        _told(reported_calls(run.spend, undisturbed), run, undisturbed.unit),
         str(run.recorded),
         f"{run.wall_s:.2f}",
     )
@@ -52,10 +52,12 @@ def reported_calls(spend: float | None, undisturbed: Whole) -> float | None:
     return spend * undisturbed.calls.made / undisturbed.spend
 
 
-def _told(reported: float | None, made: int, unit: str) -> str:
+def _told(reported: float | None, run: Resumed, unit: str) -> str:
     if reported is None:
         return "nothing"
-    return f"{reported:.0f} ({reported / made:.0%})" + (f", from {unit}" if unit != "calls" else "")
+    source = f", from {unit}" if unit != "calls" else ""
+    unknown = f", {run.unknown} named as unknown" if run.unknown else ""
+    return f"{reported:.0f} ({reported / run.calls.made:.0%}){source}{unknown}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
