@@ -100,8 +100,8 @@ def test_a_server_without_limits_is_never_slowed_below_the_concurrency():
 class Moody:
     """Refuses calls by chance, whatever the rate, and asks for a second without calls each time."""
 
-    def __init__(self, share: float) -> None:
-        self.share, self.chance = share, random.Random(3)
+    def __init__(self, share: float, seed: int = 3) -> None:
+        self.share, self.chance = share, random.Random(seed)
 
     def take(self, cost: float, now: float) -> float | None:
         return 1.0 if self.chance.random() < self.share else None
@@ -115,6 +115,20 @@ def test_a_server_that_refuses_now_and_then_whatever_the_rate_is_not_slowed_to_n
     """Its pauses are kept, and count as pauses; the pace does not wither away within five minutes."""
     course = drive(Moody(share), seconds=360)
     assert course.pace(300, 360) > 0.4 * course.pace(0, 60)
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_refusals_that_have_nothing_to_do_with_the_rate_leave_nine_tenths_of_full_speed(seed: int):
+    """One call in twenty, without a word of when, for six minutes; full speed is 128 calls of two seconds."""
+    course = drive(Moody(0.05, seed), seconds=360, says_when=False)
+    assert course.pace(60, 360) >= 0.85 * 64 * 60
+
+
+def test_a_limit_that_only_headers_tell_is_used_after_a_burst_too():
+    """A thousand run into it, no Retry-After comes, and the second minute is used as much as any."""
+    course = drive(FixedWindow(300), headers=True, says_when=False, concurrency=1000, latency=5, seconds=180)
+    assert course.pace(60, 120) >= 0.85 * 300
+    assert course.share(since=60) < 0.01
 
 
 # What one refusal does

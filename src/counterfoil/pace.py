@@ -9,7 +9,7 @@ It never makes, counts or retries a call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -96,10 +96,11 @@ class Pace:
             self._correct(slot, input_tokens + output_tokens)
         self._hear(slot, allowances)
 
-    def refused(self, slot: Slot, retry_after: float | None = None, allowances: Iterable[Allowance] = ()) -> None:
+    def refused(self, slot: Slot, retry_after: float | None = None, allowances: Sequence[Allowance] = ()) -> None:
         """The server refused the call for its rate, and asked for `retry_after` seconds without calls."""
         self._correct(slot, 0)
-        wait = min(max(retry_after or 0.0, 0.0), LONGEST_HOLD)
+        emptied = [told.reset or 0.0 for told in allowances if told.remaining <= 0] if retry_after is None else ()
+        wait = min(max(retry_after or 0.0, *emptied, 0.0), LONGEST_HOLD)
         self._hold_apart(self._found.refused(slot.start, wait, self._clock.monotonic()))
         self._hear(slot, allowances)
 
