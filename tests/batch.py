@@ -19,7 +19,7 @@ from counterfoil.pipeline import Run, Settings, Tools
 from counterfoil.source import Source
 from counterfoil.store import Entry, Object
 from counterfoil.store_memory import MemoryStore
-from counterfoil.worker import Worker
+from counterfoil.worker import COMPANY_SEEN_EVERY, Worker
 from pdfmaker import make_pdf
 
 T = TypeVar("T")
@@ -36,6 +36,16 @@ def invoice_pdf(number: str, net: int = 100) -> bytes:
         f"Total {net + tax}.00 EUR",
     ]
     return make_pdf([[(50, 60 + 20 * n, 10, text) for n, text in enumerate(texts)]])
+
+
+async def folder_of(count: int, **others: bytes) -> MemoryStore:
+    """A source of `count` invoices, and others by name."""
+    source = MemoryStore("memory://source")
+    for n in range(count):
+        await source.put(f"inv-{n:03}.pdf", invoice_pdf(f"N-{n:03}", 100 + n))
+    for name, body in others.items():
+        await source.put(name, body)
+    return source
 
 
 def answer_for(request: Any) -> str:
@@ -138,13 +148,16 @@ class Process:
             manifest = await stack.enter_async_context(
                 Manifest.open(self.store, clock=clock, writer=f"w{self._seed}", about={"source": "memory"})
             )
-            worker = await stack.enter_async_context(Worker.join(manifest))
+            pace = Pace(self._settings.concurrency, clock=clock)
+            limited = self._settings.max_cost is not None
+            joining = Worker.join(manifest, company=pace.share if limited else None)
+            worker = await stack.enter_async_context(joining)
             worker._heart._about["machine"] = f"machine-{self._seed}"  # its pid means nothing to the others
             await worker._heart.beat()
+            if limited and worker.company > 1:
+                pace.hold(2 * COMPANY_SEEN_EVERY)
             source = Source(self._source, clock)
-            tools = Tools(
-                source, manifest, worker, Inline(), Pace(self._settings.concurrency, clock=clock), self._model
-            )  # type: ignore[arg-type]
+            tools = Tools(source, manifest, worker, Inline(), pace, self._model)  # type: ignore[arg-type]
             self.run = Run(tools, self._settings)
             await self.run.work()
         return self.run

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.batch import Process, answer_for, invoice_pdf, records_of
+from tests.batch import Process, answer_for, folder_of, invoice_pdf, records_of
 from tests.faults import Fault, FaultyStore
 from tests.virtual import virtually
 
@@ -16,16 +16,6 @@ from counterfoil.locations import open_store
 from counterfoil.model import Answer, Request, ScriptedModel, Unreachable
 from counterfoil.store import Entry
 from counterfoil.store_memory import MemoryStore
-
-
-async def folder_of(count: int, **others: bytes) -> MemoryStore:
-    """A source of `count` invoices, and others by name."""
-    source = MemoryStore("memory://source")
-    for n in range(count):
-        await source.put(f"inv-{n:03}.pdf", invoice_pdf(f"N-{n:03}", 100 + n))
-    for name, body in others.items():
-        await source.put(name, body)
-    return source
 
 
 def out_store(name: str) -> MemoryStore:

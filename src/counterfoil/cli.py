@@ -1,6 +1,7 @@
 """The command line: what can be asked for, and how an answer or an error is shown. Everything else is imported late.
 
-Exit codes: 0 all well, 1 some documents failed (or `verify` found a breach), 2 usage or set-up, 130 interrupted.
+Exit codes: 0 all well, 1 some documents failed (or `verify` found a breach), 2 usage or set-up, 3 the
+limit of `--max-cost` was reached, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import click
 from .cli_lab import lab
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from .command_run import Report
 
 T = TypeVar("T")
@@ -29,6 +32,18 @@ def _location(_context: click.Context, _parameter: click.Parameter, value: str) 
     if scheme:
         raise click.BadParameter(f"{value}: write {scheme[1]}://... for a URL, ./{value} for a folder of this name")
     return value
+
+
+def _dollars(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Decimal | None:
+    from decimal import Decimal, InvalidOperation
+
+    try:
+        amount = None if value is None else Decimal(value)
+        if amount is None or (amount.is_finite() and amount > 0):
+            return amount
+    except InvalidOperation:
+        pass
+    raise click.BadParameter(f"{value!r} is no amount above 0 in US dollars, e.g. 2.50")
 
 
 OUT = click.argument("out", metavar="OUT", callback=_location)
@@ -89,6 +104,12 @@ def cli() -> None:
 )
 @click.option("--tpm", type=click.IntRange(1), metavar="N", help="Most tokens a minute, of requests and answers.")
 @click.option(
+    "--max-cost",
+    callback=_dollars,
+    metavar="USD",
+    help="Most that all calls of OUT may cost, in US dollars; then the run ends and the rest stays pending.",
+)
+@click.option(
     "--max-attempts",
     type=click.IntRange(1, 1000),
     default=6,
@@ -129,12 +150,16 @@ def run(as_json: bool, quiet: bool, **options: Any) -> None:
     _show_report(report, as_json=as_json, quiet=quiet, out=options["out"])
     if report.interrupted:
         raise SystemExit(130)
+    if report.cost_reached:
+        raise SystemExit(3)
     raise SystemExit(1 if report.summary["failed"] else 0)
 
 
 def _show_report(report: Report, *, as_json: bool, quiet: bool, out: str) -> None:
     from .views import print_failures, print_json, print_records, print_run
 
+    if report.cost_reached:
+        click.echo("--max-cost is reached: what is left stays pending; raise it and run again to go on", err=True)
     if as_json:
         print_json(report.summary)
     elif not quiet:

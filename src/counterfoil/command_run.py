@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib import import_module
 from typing import Any
 
@@ -26,7 +27,7 @@ from .pipeline import Run, Settings, Tools
 from .prices import LIST_PRICES, Prices
 from .source import count, open_source, shards_for
 from .spend import as_json
-from .worker import LEASE, Worker
+from .worker import COMPANY_SEEN_EVERY, LEASE, Worker
 
 # What a reading process imports before its first document.
 _PRELOAD = ("counterfoil.extract", "counterfoil.reader")
@@ -48,6 +49,7 @@ class Options:
     rpm: int | None = None
     tpm: int | None = None
     max_attempts: int = 6
+    max_cost: Decimal | None = None
     price: str | None = None
     include: Sequence[str] = ()
     limit: int | None = None
@@ -63,6 +65,7 @@ class Report:
     failures: Sequence[tuple[str, str]]
     rows: Sequence[tuple[str, Mapping[str, Any]]]
     interrupted: bool
+    cost_reached: bool = False
 
 
 _SHOWN = 40
@@ -76,9 +79,13 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         raise SetupError(f"--reader {options.reader} asks no model; leave out --model, or use --reader auto or model")
     if options.price and not options.model:
         raise SetupError("--price is what a model's calls cost; it needs --model PROVIDER:NAME")
+    if options.max_cost is not None and not options.model:
+        raise SetupError("--max-cost bounds what a model's calls cost; it needs --model PROVIDER:NAME")
     if options.images == "always" and not options.model:
         raise SetupError("--images always shows pages to a model; it needs --model PROVIDER:NAME")
     prices = Prices.parse(options.price) if options.price else LIST_PRICES
+    if options.max_cost is not None and options.model and not prices.known(options.model):
+        raise SetupError(f"--max-cost: the price of {options.model} is not known; give it with --price INPUT/OUTPUT")
     started, clock, limits = time.monotonic(), Clock(), Limits()
     async with AsyncExitStack() as stack:
         signals = stack.enter_context(Signals())
@@ -98,7 +105,12 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         shards = options.shards or shards_for(documents)
         manifest = await stack.enter_async_context(Manifest.open(options.out, shards=shards, about=about, clock=clock))
         _note_differences(manifest, options, about, display)
-        worker = await stack.enter_async_context(Worker.join(manifest, lease=options.lease))
+        pace = Pace(concurrency, rpm=options.rpm, tpm=options.tpm, clock=clock)
+        limited = options.rpm or options.tpm or options.max_cost is not None
+        joining = Worker.join(manifest, lease=options.lease, company=pace.share if limited else None)
+        worker = await stack.enter_async_context(joining)
+        if limited and worker.company > 1:  # until the others have made room
+            pace.hold(2 * COMPANY_SEEN_EVERY)
         await importing
         model = await stack.enter_async_context(opening)
         if asked:
@@ -111,8 +123,8 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
             max_attempts=options.max_attempts,
             prices=prices,
             images=options.images,
+            max_cost=options.max_cost,
         )
-        pace = Pace(concurrency, rpm=options.rpm, tpm=options.tpm, clock=clock)
         run = Run(Tools(source, manifest, worker, offload, pace, model), settings)
         signals.handle(run)
         async with display.following(lambda: snapshot(run, started)):
@@ -173,7 +185,7 @@ async def _report(run: Run, started: float) -> Report:
                 failures.append((document, record.get("reason", "")))
             if len(rows) < _SHOWN:
                 rows.append((document, record))
-    spent = as_json(tally.usage)
+    spent, interrupted = as_json(tally.usage), run.stopping and not run.cost_reached
     summary: dict[str, Any] = {
         "documents": statuses.total(),
         "done": statuses["done"],
@@ -190,7 +202,7 @@ async def _report(run: Run, started: float) -> Report:
         "conflicts": manifest.stats.conflicts,
         "unknown_calls": spent["unknown_calls"],
     }
-    return Report(summary, failures, rows if statuses.total() <= _SHOWN else [], run.stopping)
+    return Report(summary, failures, rows if statuses.total() <= _SHOWN else [], interrupted, run.cost_reached)
 
 
 class Signals:

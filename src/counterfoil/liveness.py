@@ -196,6 +196,10 @@ class Liveness:
             await self.look()
         return frozenset(owner for owner in owners if self._dead(owner))
 
+    def alive(self) -> frozenset[str]:
+        """Those whose heartbeat has changed within their lease, as last seen."""
+        return frozenset(worker for worker in self._seen if not self._dead(worker))
+
     async def bury(self) -> None:
         """Takes away the heartbeats of the dead. Whoever was only silent writes another before it goes on."""
         gone = [worker for worker in self._seen if self._dead(worker)]

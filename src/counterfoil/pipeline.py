@@ -13,9 +13,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 from weakref import WeakValueDictionary
 
+from .cost_limit import CostLimit, CostReached, Withdrawn
 from .document import Images, Limits, ReaderName, Usage
 from .errors import ClaimLost, CounterfoilError, InputError, SetupError, Unavailable
 from .extract import Examined, Extraction, ask_model, examine, recipe
@@ -36,6 +38,8 @@ from .worker import Claim, Worker
 _READ_AHEAD = 32
 _LEAST_AHEAD = 4
 _MOST_RESTING = 256
+_MORE_INPUT, _MOST_OUTPUT = 5_000, 4_000
+"""Tokens: of what goes with a text, and of an answer; a guess on the high side, for as long as no call has told."""
 _OTHERS_LOOKED_AT_EVERY = 1.0
 
 
@@ -44,7 +48,7 @@ class Settings:
     """How documents are read, and how much happens at once. `grace` is how long (s) calls in flight may take to end
     once the run is told to stop; `poll` the longest time (s) between two looks at what other workers did.
     `max_attempts` bounds the calls for one answer; `prices` say what they cost; `images` which pages a model
-    sees."""
+    sees; `max_cost` (US dollars) bounds what all calls of the OUT cost."""
 
     reader: ReaderName = "auto"
     concurrency: int = 128
@@ -54,6 +58,7 @@ class Settings:
     max_attempts: int = 6
     prices: Prices = LIST_PRICES
     images: Images = "auto"
+    max_cost: Decimal | None = None
 
 
 @dataclass(slots=True)
@@ -99,6 +104,9 @@ class Run:
         self._results = Results(tools.manifest.store, self.clock)
         self._recipe = recipe(settings.reader, tools.model.name if tools.model else None, settings.images)
         self._stopping = asyncio.Event()
+        self.cost_reached = False
+        most, sleep = settings.max_cost, self._sleep_unless_stopping
+        self._cost_limit = None if most is None else CostLimit(most, tools.worker, self.clock, sleep)
         self._fatal: Exception | None = None
         self._active: set[asyncio.Task[None]] = set()
         self._resting = self._quiet = 0
@@ -128,6 +136,8 @@ class Run:
         except CounterfoilError as exc:
             self.stop(exc)
         finally:
+            if self.cost_reached:  # what can't be afforded now is pending, not forgotten
+                await asyncio.wait([planning])
             await self._wind_down(planning)
         if self._fatal:
             raise self._fatal
@@ -169,7 +179,7 @@ class Run:
 
     @property
     def _first_wave(self) -> bool:
-        """Whether no document has come to an end yet: until then each that is claimed has a free slot at the model."""
+        """Whether no call has ended yet: until then each document that is claimed has a free slot at the model."""
         return self.tools.model is not None and not self.tally.usage.calls
 
     def _room(self) -> int:
@@ -190,7 +200,9 @@ class Run:
         if self.clock.monotonic() - self._surveyed > self.settings.poll:
             await self._survey()
         room = self._room()
-        if room > 0 and (claims := await self.tools.worker.claim(room, asking=self._first_wave)):
+        if room > 0 and (
+            claims := await self.tools.worker.claim(room, asking=self._first_wave and not self._cost_limit)
+        ):
             self._quiet = 0
             return claims
         alone = not self._active and planning.done()
@@ -257,6 +269,9 @@ class Run:
             pass  # somebody else's document by now
         except CounterfoilError as exc:
             self.stop(exc)
+        finally:
+            if self._cost_limit:
+                self._cost_limit.ended(claim)
 
     async def _outcome(self, claim: Claim) -> None:
         early = self._early.pop(claim.document, None)
@@ -305,7 +320,7 @@ class Run:
             claim.used = so_far
             self._go_on()
             await self.tools.worker.assure(claim)
-            await self.tools.worker.intend(claim)
+            await self._intend(claim, examined)
             self._go_on()
 
         today, clock = self.clock.utc().date(), replace(self.clock, sleep=self._sleep_unless_stopping)
@@ -332,6 +347,21 @@ class Run:
             raise
         finally:
             self.tally.usage += claim.used
+
+    async def _intend(self, claim: Claim, examined: Examined) -> None:
+        """Has the record say that a call goes out, unless that would pass --max-cost."""
+        if self._cost_limit is None or self.tools.model is None:
+            return await self.tools.worker.intend(claim)
+        tokens = len(examined.reading.text) // 2 + _MORE_INPUT, _MOST_OUTPUT
+        guess = self.settings.prices.cost(self.tools.model.name, *tokens) or Decimal(0)
+        try:
+            await self._cost_limit.admit(claim, guess)
+        except CostReached:
+            self.cost_reached = True
+            self.stop()
+            raise _Stopped from None
+        except Withdrawn:
+            raise _Stopped from None
 
     async def _keep(self, claim: Claim, name: str, extraction: Extraction) -> None:
         """Stores a result, then records it: in that order, so that a finished record always has its result."""

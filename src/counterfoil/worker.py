@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,9 +21,12 @@ from .errors import ClaimLost, CommitUncertain, CounterfoilError
 from .liveness import Heart, Liveness
 from .manifest import Manifest, shard_of
 from .spend import NOTHING
+from .tallies import Tallies
 from .tasks import settled
 
 LEASE = 30.0
+COMPANY_SEEN_EVERY = 2.0
+"""Seconds. Who joins holds back for twice as long where a limit is shared: by then the others have made room."""
 _MANY_SHARDS = 64
 
 
@@ -45,26 +48,10 @@ class Claim:
         return self.used - self.told
 
 
-@dataclass(slots=True)
-class Tally:
-    """What one shard held when it was last seen: records by status, claims (document: attempt) by owner."""
-
-    statuses: Counter[str] = field(default_factory=Counter[str])
-    claims: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
-
-    @classmethod
-    def of(cls, records: Records) -> Tally:
-        claims: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        for document, record in records.items():
-            if record.get("status") == "running":
-                claims[record["owner"]][document] = record["attempt"]
-        return cls(Counter(r.get("status", "") for r in records.values()), dict(claims))
-
-
 class Worker:
     """A worker at an open manifest; make one with `Worker.join`."""
 
-    def __init__(self, manifest: Manifest, lease: float) -> None:
+    def __init__(self, manifest: Manifest, lease: float, company: Callable[[int], None] | None) -> None:
         self._manifest, self._clock, self._me = manifest, manifest.clock, manifest.writer
         self._lease = lease
         self._heart = Heart(manifest.store, self._me, self._clock, lease)
@@ -74,8 +61,7 @@ class Worker:
         self._answered = 0
         self._assuring = asyncio.Lock()
         self._held: defaultdict[int, dict[str, Claim]] = defaultdict(dict)
-        self._tallies: dict[int, Tally] = {}
-        self._total = Counter[str]()
+        self._tallies = Tallies(spending=company is not None)
         self._marks: dict[int, str] = {}
         # Workers begin at different shards, so that they seldom meet at one.
         self._at = shard_of(self._me, manifest.shards)
@@ -84,16 +70,25 @@ class Worker:
 
     @classmethod
     @asynccontextmanager
-    async def join(cls, manifest: Manifest, *, lease: float = LEASE) -> AsyncGenerator[Worker]:
-        """Announces this worker, keeps its heart beating, and on leaving gives back what it still holds."""
-        worker = cls(manifest, lease)
+    async def join(
+        cls, manifest: Manifest, *, lease: float = LEASE, company: Callable[[int], None] | None = None
+    ) -> AsyncGenerator[Worker]:
+        """Announces this worker, keeps its heart beating, and on leaving gives back what it still holds.
+
+        `company` is told, every `COMPANY_SEEN_EVERY` seconds, how many workers are alive here, this one included.
+        """
+        worker = cls(manifest, lease, company)
         await asyncio.gather(worker._heart.begin(), worker._liveness.look(), worker.survey())
-        beating = asyncio.create_task(worker._beat_on(), name="heartbeat")
+        tasks = [asyncio.create_task(worker._beat_on(), name="heartbeat")]
+        if company:
+            company(worker.company)
+            tasks.append(asyncio.create_task(worker._look_around(company), name="company"))
         try:
             yield worker
         finally:
-            beating.cancel()
-            await settled(worker._leave(beating))  # a second cancellation must not leave claims behind
+            for task in tasks:
+                task.cancel()
+            await settled(worker._leave(tasks))  # a second cancellation must not leave claims behind
 
     async def _beat_on(self) -> None:
         while True:
@@ -101,11 +96,21 @@ class Worker:
             # The store may come back; until then `stalled` keeps us from new calls.
             with suppress(CounterfoilError, TimeoutError):
                 await self._heart.beat()
-                async with asyncio.timeout(self._lease / 4):  # a listing that hangs must not hold the next beat up
-                    await self._liveness.look()
+                await self._look()
 
-    async def _leave(self, beating: asyncio.Task[None]) -> None:
-        await asyncio.wait([beating])
+    async def _look(self) -> None:
+        async with asyncio.timeout(self._lease / 4):  # a listing that hangs must not hold the next beat up
+            await self._liveness.look()
+
+    async def _look_around(self, company: Callable[[int], None]) -> None:
+        while True:
+            await self._clock.sleep(COMPANY_SEEN_EVERY)
+            with suppress(CounterfoilError, TimeoutError):
+                await self._look()
+                company(self.company)
+
+    async def _leave(self, tasks: Collection[asyncio.Task[None]]) -> None:
+        await asyncio.wait(tasks)
         with suppress(CounterfoilError):  # then others take over what we held, after the lease
             await self.release([claim for held in self._held.values() for claim in held.values()])
             await self._heart.stop()
@@ -115,8 +120,7 @@ class Worker:
         """Brings documents (id, mark, size) into a shard; a claim of ours can ride in the same commit."""
         if shard not in self._marks:
             self._manifest.register(shard).assume_new()
-        expected = self._tallies.get(shard, Tally())
-        self._note(shard, Tally(expected.statuses + Counter(pending=len(documents)), expected.claims))
+        self._tallies.expect(shard, len(documents))
         self.news.set()
         await self._commit(shard, transitions.plan(documents, self._clock.stamp()))
         self.news.set()
@@ -124,14 +128,19 @@ class Worker:
     @property
     def statuses(self) -> Counter[str]:
         """Records by status over the whole manifest, as last seen."""
-        return +self._total
+        return self._tallies.statuses
 
-    def _note(self, shard: int, tally: Tally) -> None:
-        """Remembers what a shard holds. The sum is kept up with it: there may be thousands of shards."""
-        if known := self._tallies.get(shard):
-            self._total.subtract(known.statuses)
-        self._tallies[shard] = tally
-        self._total.update(tally.statuses)
+    @property
+    def spending(self) -> tuple[Usage, int]:
+        """What the records of the whole manifest say was spent, as last seen, and how many calls are out by them.
+
+        Kept only by a worker that is told of its company: who shares a limit."""
+        return self._tallies.spent, self._tallies.out
+
+    @property
+    def company(self) -> int:
+        """How many workers are alive at this manifest, as last seen, this one included."""
+        return len(self._liveness.alive() | {self._me})
 
     @property
     def held(self) -> int:
@@ -153,7 +162,7 @@ class Worker:
         ]
         async for shard, state in self._manifest.states(changed):
             known = self._manifest.register(shard).known  # a commit of ours may have landed since it was read
-            self._note(shard, Tally.of((known if known and known.version > state.version else state).records))
+            self._tallies.note(shard, (known if known and known.version > state.version else state).records)
         self._marks = marks
 
     def _wrote(self, shard: int, mark: str) -> bool:
@@ -171,7 +180,7 @@ class Worker:
         return []
 
     async def _claim_in(self, shard: int, most: int, asking: bool) -> list[Claim]:
-        tally = self._tallies.get(shard)
+        tally = self._tallies.of(shard)
         if tally is None:
             return []
         ours = frozenset(self._held[shard])
@@ -198,7 +207,7 @@ class Worker:
         register = self._manifest.register(shard)
         await register.commit(change, landed)
         if register.known is not None:
-            self._note(shard, Tally.of(register.known.records))
+            self._tallies.note(shard, register.known.records)
         if shard != self._at:
             self._forget(shard)
 

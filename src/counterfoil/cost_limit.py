@@ -1,0 +1,115 @@
+"""`--max-cost`: whether another call may go out, judged by what the records of the whole OUT say was spent.
+
+It promises that a call is admitted only if what is known to be spent, with each call under way or of unknown outcome
+counted at the mean of the others, stays within the limit: across processes, and after any crash, since nothing but the
+records is asked. So the limit is passed at most by what the calls under way cost more than the mean. Of several workers
+each takes its share of what is left between two looks; when a quarter or less is left, each looks again between its
+intent and its call. It stores nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+from .clock import Clock
+from .errors import SetupError
+from .worker import Claim, Worker
+
+NEAR = Decimal("0.25")
+_LOOKED_AT_EVERY = 5.0
+_WAIT = 1.0
+
+
+class CostReached(Exception):
+    """Nothing more can be afforded, and no call of ours is under way that may turn out cheaper."""
+
+
+class Withdrawn(Exception):
+    """Others have taken up what was left: the intent of this call is to be taken back."""
+
+
+class CostLimit:
+    """At most `most` US dollars for all calls of an OUT. `sleep` (s) may end by raising when the run is stopping."""
+
+    def __init__(self, most: Decimal, worker: Worker, clock: Clock, sleep: Callable[[float], Awaitable[None]]) -> None:
+        self._most, self._worker, self._clock, self._sleep = most, worker, clock, sleep
+        self._line, self._looking = asyncio.Lock(), asyncio.Lock()
+        self._looks = 0
+        self._looked_at = float("-inf")
+        self._left = Decimal(0)
+        self._taken = Decimal(0)
+        self._pending = 0
+        self._calling: set[Claim] = set()
+
+    async def admit(self, claim: Claim, guess: Decimal) -> None:
+        """Returns once the next call of this claim may go out, its intent recorded. `guess` (US dollars, rather too
+        much) is what it may cost, for as long as no call has told.
+
+        Raises `CostReached`, `Withdrawn`, and what `Worker.intend` raises.
+        """
+        self.ended(claim)
+        async with self._line:
+            await self._until_it_fits(guess)
+            self._pending += 1
+        try:
+            await self._worker.intend(claim)
+        finally:
+            self._pending -= 1
+        if self._worker.company > 1 and self._left - self._taken < NEAR * self._most:
+            await self._look(guess)
+            if self._left < 0:
+                raise Withdrawn
+        self._calling.add(claim)
+
+    def ended(self, claim: Claim) -> None:
+        """The call of this claim is over, and its record tells what it took."""
+        self._calling.discard(claim)
+
+    async def _until_it_fits(self, guess: Decimal) -> None:
+        if self._clock.monotonic() - self._looked_at > _LOOKED_AT_EVERY:
+            await self._look(guess)
+        while not self._fits(guess):
+            await self._look(guess)
+            if self._fits(guess):
+                break
+            if not (self._calling or self._pending):
+                raise CostReached
+            await self._sleep(_WAIT)
+
+    def _fits(self, guess: Decimal) -> bool:
+        mean = self._mean(guess)
+        probes = not (self._known() or self._calling or self._pending)  # a guess alone must not forbid the first call
+        if (self._taken + mean) * self._worker.company > self._left and mean and not probes:
+            return False
+        self._taken += mean
+        return True
+
+    async def _look(self, guess: Decimal) -> None:
+        """What is left by a view of all records that began after this call of it did."""
+        seen = self._looks
+        async with self._looking:
+            if self._looks > seen:
+                return
+            self._looks += 1
+            self._looked_at = self._clock.monotonic()
+            await self._worker.survey()
+            usage, out = self._worker.spending
+            open_calls = usage.unknown_calls + out + self._pending
+            self._left = self._most - self._known() - open_calls * self._mean(guess)
+            self._taken = Decimal(0)
+
+    def _mean(self, guess: Decimal) -> Decimal:
+        usage, _ = self._worker.spending
+        answered = usage.calls - usage.unknown_calls
+        return self._known() / answered if answered > 0 and self._known() else guess
+
+    def _known(self) -> Decimal:
+        usage, _ = self._worker.spending
+        if usage.cost_usd is None:
+            raise SetupError(
+                "calls of unknown cost are recorded in this OUT, so --max-cost can't hold; use another --out, or go on "
+                "without it"
+            )
+        return usage.cost_usd

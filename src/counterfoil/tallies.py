@@ -1,0 +1,78 @@
+"""What each shard of a manifest held when it was last seen, and the sums over all of them, kept up with each look.
+
+It promises sums that are those of the shards at any time, without another pass over thousands of them. It keeps no
+record: what it needs of one is counted, and the record let go. It never reads or writes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from .commit import Records
+from .document import Usage
+from .spend import NOTHING, usage_of
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """One shard: records by status, claims (document: attempt) by owner, what was spent, how many calls are out."""
+
+    statuses: Counter[str] = field(default_factory=Counter[str])
+    claims: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
+    spent: Usage = NOTHING
+    out: int = 0
+
+    @classmethod
+    def of(cls, records: Records, *, spending: bool = False) -> Tally:
+        """`spending`: count what was spent too."""
+        claims: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        for document, record in records.items():
+            if record.get("status") == "running":
+                claims[record["owner"]][document] = record["attempt"]
+        statuses = Counter(record.get("status", "") for record in records.values())
+        if not spending:
+            return cls(statuses, dict(claims))
+        spent = sum((usage_of(record) for record in records.values() if record.get("calls")), NOTHING)
+        return cls(statuses, dict(claims), spent, sum("asking" in record for record in records.values()))
+
+
+_EMPTY = Tally()
+
+
+class Tallies:
+    """All shards of a manifest. With `spending` false, `spent` and `out` stay nothing."""
+
+    def __init__(self, *, spending: bool) -> None:
+        self._spending = spending
+        self._shards: dict[int, Tally] = {}
+        self._statuses = Counter[str]()
+        self.spent = NOTHING
+        self.out = 0
+
+    @property
+    def statuses(self) -> Counter[str]:
+        """Records by status over all shards."""
+        return +self._statuses
+
+    def of(self, shard: int) -> Tally | None:
+        """None if it was never seen."""
+        return self._shards.get(shard)
+
+    def note(self, shard: int, records: Records) -> None:
+        """A shard holds these records."""
+        self._set(shard, Tally.of(records, spending=self._spending))
+
+    def expect(self, shard: int, pending: int) -> None:
+        """So many documents are about to be added to a shard."""
+        known = self._shards.get(shard, _EMPTY)
+        self._set(shard, replace(known, statuses=known.statuses + Counter(pending=pending)))
+
+    def _set(self, shard: int, tally: Tally) -> None:
+        known = self._shards.get(shard, _EMPTY)
+        self._shards[shard] = tally
+        self._statuses.subtract(known.statuses)
+        self._statuses.update(tally.statuses)
+        self.spent = self.spent - known.spent + tally.spent
+        self.out += tally.out - known.out
