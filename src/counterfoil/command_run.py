@@ -103,7 +103,8 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         display.found(documents, source)
         about = {"source": source.url, "recipe": recipe(options.reader, asked, options.images)}
         shards = options.shards or shards_for(documents)
-        manifest = await stack.enter_async_context(Manifest.open(options.out, shards=shards, about=about, clock=clock))
+        opened = Manifest.open(options.out, shards=shards, about=about, clock=clock, prove_first=False)
+        manifest = await stack.enter_async_context(opened)
         _note_differences(manifest, options, about, display)
         pace = Pace(concurrency, rpm=options.rpm, tpm=options.tpm, clock=clock)
         limited = options.rpm or options.tpm or options.max_cost is not None

@@ -71,12 +71,14 @@ class Manifest:
         about: Mapping[str, Any] | None = None,
         clock: Clock | None = None,
         writer: str | None = None,
+        prove_first: bool = True,
     ) -> AsyncGenerator[Self]:
         """Opens the manifest at a folder, URL or store for reading and writing, and creates it if there is none.
 
         `shards` (more of them: more commits at once, smaller files) and `about` (any JSON) count only when it is
-        created. Leaving awaits every pending change. A store that does not keep conditional writes is a `SetupError`
-        of the first change, or of leaving if there was none.
+        created. Raises `SetupError` if the store does not keep conditional writes; with `prove_first` false the first
+        change does so, or leaving if there was none: reading may begin a round trip earlier. Leaving awaits every
+        pending change.
         """
         store = open_store(location) if isinstance(location, str) else location
         clock = clock or Clock()
@@ -88,6 +90,8 @@ class Manifest:
         proof = asyncio.create_task(probe(store, HEADER, found.body, clock), name="probe")
         manifest = cls(store, in_force, clock, writer or new_writer(), proof)
         try:
+            if prove_first:
+                await manifest._proven()
             yield manifest
             await manifest._proven()
         finally:

@@ -51,7 +51,7 @@ class Claim:
 class Worker:
     """A worker at an open manifest; make one with `Worker.join`."""
 
-    def __init__(self, manifest: Manifest, lease: float, company: Callable[[int], None] | None) -> None:
+    def __init__(self, manifest: Manifest, lease: float, *, spending: bool = False) -> None:
         self._manifest, self._clock, self._me = manifest, manifest.clock, manifest.writer
         self._lease = lease
         self._heart = Heart(manifest.store, self._me, self._clock, lease)
@@ -61,7 +61,7 @@ class Worker:
         self._answered = 0
         self._assuring = asyncio.Lock()
         self._held: defaultdict[int, dict[str, Claim]] = defaultdict(dict)
-        self._tallies = Tallies(spending=company is not None)
+        self._tallies = Tallies(spending=spending)
         self._marks: dict[int, str] = {}
         # Workers begin at different shards, so that they seldom meet at one.
         self._at = shard_of(self._me, manifest.shards)
@@ -77,7 +77,7 @@ class Worker:
 
         `company` is told, every `COMPANY_SEEN_EVERY` seconds, how many workers are alive here, this one included.
         """
-        worker = cls(manifest, lease, company)
+        worker = cls(manifest, lease, spending=company is not None)
         await asyncio.gather(worker._heart.begin(), worker._liveness.look(), worker.survey())
         tasks = [asyncio.create_task(worker._beat_on(), name="heartbeat")]
         if company:
