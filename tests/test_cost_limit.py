@@ -86,8 +86,9 @@ def test_a_call_of_unknown_outcome_is_reckoned_with():
         await asyncio.sleep(40)
         await Process(out, source, model, seed=2, **within("0.20")).task
         assert 19 <= model.calls <= 20  # the dead one may still pass for alive, and its share be left
-        calls, statuses = await spent_in(out)
-        assert (calls, statuses["done"]) == (model.calls, model.calls - 4)
+        report = await audit("memory://unknown")
+        assert report.spent.calls + report.calls_out == model.calls
+        assert report.spent.unknown_calls + report.calls_out == 4
 
     virtually(law())
 

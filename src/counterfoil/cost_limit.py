@@ -3,14 +3,13 @@
 It promises that a call is admitted only if what is known to be spent, with each call under way or of unknown outcome
 counted at the mean of the others, stays within the limit: across processes, and after any crash, since nothing but the
 records is asked. So the limit is passed at most by what the calls under way cost more than the mean. Of several workers
-each takes its share of what is left between two looks; when a quarter or less is left, each looks again between its
-intent and its call. It stores nothing.
+each takes its share of what is left between two looks, a second apart at most; when so little is left that all of them
+together might take it up in that time, each looks again between its intent and its call. It stores nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
 from .clock import Clock
@@ -18,7 +17,8 @@ from .errors import SetupError
 from .worker import Claim, Worker
 
 NEAR = Decimal("0.25")
-_LOOKED_AT_EVERY = 5.0
+"""Of the limit: the least that must be left for workers to rely on their last look."""
+_LOOK_HOLDS = 1.0
 _WAIT = 1.0
 
 
@@ -31,10 +31,12 @@ class Withdrawn(Exception):
 
 
 class CostLimit:
-    """At most `most` US dollars for all calls of an OUT. `sleep` (s) may end by raising when the run is stopping."""
+    """At most `most` US dollars for all calls of an OUT, of which each worker makes `concurrency` at once.
 
-    def __init__(self, most: Decimal, worker: Worker, clock: Clock, sleep: Callable[[float], Awaitable[None]]) -> None:
-        self._most, self._worker, self._clock, self._sleep = most, worker, clock, sleep
+    `clock.sleep` may end by raising when the run is stopping."""
+
+    def __init__(self, most: Decimal, worker: Worker, concurrency: int, clock: Clock) -> None:
+        self._most, self._worker, self._concurrency, self._clock = most, worker, concurrency, clock
         self._line, self._looking = asyncio.Lock(), asyncio.Lock()
         self._looks = 0
         self._looked_at = float("-inf")
@@ -57,7 +59,7 @@ class CostLimit:
             await self._worker.intend(claim)
         finally:
             self._pending -= 1
-        if self._worker.company > 1 and self._left - self._taken < NEAR * self._most:
+        if self._near(guess):
             await self._look(guess)
             if self._left < 0:
                 raise Withdrawn
@@ -67,8 +69,14 @@ class CostLimit:
         """The call of this claim is over, and its record tells what it took."""
         self._calling.discard(claim)
 
+    def _near(self, guess: Decimal) -> bool:
+        """Whether others may have taken up what was left since the last look."""
+        company = self._worker.company
+        at_once = company * self._concurrency * self._mean(guess)
+        return company > 1 and self._left - self._taken < max(NEAR * self._most, at_once)
+
     async def _until_it_fits(self, guess: Decimal) -> None:
-        if self._clock.monotonic() - self._looked_at > _LOOKED_AT_EVERY:
+        if self._worker.company > 1 and self._clock.monotonic() - self._looked_at > _LOOK_HOLDS:
             await self._look(guess)
         while not self._fits(guess):
             await self._look(guess)
@@ -76,7 +84,7 @@ class CostLimit:
                 break
             if not (self._calling or self._pending):
                 raise CostReached
-            await self._sleep(_WAIT)
+            await self._clock.sleep(_WAIT)
 
     def _fits(self, guess: Decimal) -> bool:
         mean = self._mean(guess)

@@ -105,8 +105,12 @@ class Run:
         self._recipe = recipe(settings.reader, tools.model.name if tools.model else None, settings.images)
         self._stopping = asyncio.Event()
         self.cost_reached = False
-        most, sleep = settings.max_cost, self._sleep_unless_stopping
-        self._cost_limit = None if most is None else CostLimit(most, tools.worker, self.clock, sleep)
+        self._patient = replace(self.clock, sleep=self._sleep_unless_stopping)
+        self._cost_limit = (
+            CostLimit(settings.max_cost, tools.worker, settings.concurrency, self._patient)
+            if settings.max_cost is not None
+            else None
+        )
         self._fatal: Exception | None = None
         self._active: set[asyncio.Task[None]] = set()
         self._resting = self._quiet = 0
@@ -323,7 +327,7 @@ class Run:
             await self._intend(claim, examined)
             self._go_on()
 
-        today, clock = self.clock.utc().date(), replace(self.clock, sleep=self._sleep_unless_stopping)
+        today = self.clock.utc().date()
         try:
             extraction = await ask_model(
                 examined.reading,
@@ -332,7 +336,7 @@ class Run:
                 self.tools.pace,
                 permit,
                 today,
-                clock,
+                self._patient,
                 max_attempts=self.settings.max_attempts,
                 prices=self.settings.prices,
             )
