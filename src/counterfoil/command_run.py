@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from .batch import open_batch_service
 from .clock import Clock
+from .command_run_batch import run_at, sentences, still_running
 from .display import Display, Snapshot
 from .document import Images, Limits, ReaderName
 from .errors import SetupError
@@ -49,6 +51,7 @@ class Options:
     tpm: int | None = None
     max_attempts: int = 6
     price: str | None = None
+    batch: bool = False
     include: Sequence[str] = ()
     limit: int | None = None
     shards: int | None = None
@@ -78,6 +81,8 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         raise SetupError("--price is what a model's calls cost; it needs --model PROVIDER:NAME")
     if options.images == "always" and not options.model:
         raise SetupError("--images always shows pages to a model; it needs --model PROVIDER:NAME")
+    if options.batch and not options.model:
+        raise SetupError("--batch asks a model; it needs --model openai:NAME or anthropic:NAME")
     prices = Prices.parse(options.price) if options.price else LIST_PRICES
     started, clock, limits = time.monotonic(), Clock(), Limits()
     async with AsyncExitStack() as stack:
@@ -87,8 +92,10 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         offload = await stack.enter_async_context(Offload(limits=limits, preload=preload))
         offload.warm()
         concurrency = calls_at_once(asked or "", options.concurrency)
-        opening = open_model(asked, concurrency=concurrency, environ=environ) if asked else nullcontext()
-        importing = asyncio.create_task(asyncio.to_thread(_import_client, asked))  # while the store answers
+        calls = None if options.batch else asked
+        opening = open_model(calls, concurrency=concurrency, environ=environ) if calls else nullcontext()
+        batches = open_batch_service(asked, environ) if asked and options.batch else nullcontext()
+        importing = asyncio.create_task(asyncio.to_thread(_import_client, calls))  # while the store answers
         source = await open_source(
             options.source, out=options.out, include=options.include, limit=options.limit, clock=clock
         )
@@ -113,11 +120,14 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
             images=options.images,
         )
         pace = Pace(concurrency, rpm=options.rpm, tpm=options.tpm, clock=clock)
-        run = Run(Tools(source, manifest, worker, offload, pace, model), settings)
+        tools, service = Tools(source, manifest, worker, offload, pace, model), await stack.enter_async_context(batches)
+        run = await run_at(stack, tools, settings, service, model=asked, environ=environ)
         signals.handle(run)
         async with display.following(lambda: snapshot(run, started)):
             await run.work(known)
         offload.retire()
+        for sentence in sentences(run, options.out):
+            display.note(sentence)
         return await _report(run, started)
 
 
@@ -188,6 +198,7 @@ async def _report(run: Run, started: float) -> Report:
         "wall_s": round(time.monotonic() - started, 3),
         "commits": manifest.stats.commits,
         "conflicts": manifest.stats.conflicts,
+        "batches_running": still_running(run),
         "unknown_calls": spent["unknown_calls"],
     }
     return Report(summary, failures, rows if statuses.total() <= _SHOWN else [], run.stopping)

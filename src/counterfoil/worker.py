@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from . import transitions
+from . import transitions, transitions_batch
 from .commit import Change, Record, Records
 from .document import Usage
 from .errors import ClaimLost, CommitUncertain, CounterfoilError
@@ -22,6 +22,7 @@ from .liveness import Heart, Liveness
 from .manifest import Manifest, shard_of
 from .spend import NOTHING
 from .tasks import settled
+from .transitions_batch import HandOver
 
 LEASE = 30.0
 _MANY_SHARDS = 64
@@ -31,7 +32,9 @@ _MANY_SHARDS = 64
 class Claim:
     """A document that is ours to finish, as long as nobody supersedes (owner, attempt). The attempt changes when a
     worker that was away takes its claims up again. `used` is what all calls of this claim took so far; `told` is the
-    part of it that the record has, and `asking` the call that may be out by what the record says."""
+    part of it that the record has, and `asking` the call that may be out by what the record says. `owed` is what the
+    request took that its batch answered: it stays there to be collected until the claim is finished. `request` is that
+    one, once a result is made of its answer. `input` is the name of what was read, once it was."""
 
     document: str
     attempt: int
@@ -39,6 +42,9 @@ class Claim:
     asking: int = 0
     told: Usage = NOTHING
     used: Usage = NOTHING
+    owed: Usage = NOTHING
+    request: str | None = None
+    input: str = ""
 
     @property
     def untold(self) -> Usage:
@@ -47,18 +53,29 @@ class Claim:
 
 @dataclass(slots=True)
 class Tally:
-    """What one shard held when it was last seen: records by status, claims (document: attempt) by owner."""
+    """What one shard held when it was last seen: records by status, claims (document: attempt) by owner, and those that
+    are not finished by the batch they belong to: all of them (`bound`), and the pending ones (`waiting`)."""
 
     statuses: Counter[str] = field(default_factory=Counter[str])
     claims: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
+    bound: Counter[str] = field(default_factory=Counter[str])
+    waiting: Counter[str] = field(default_factory=Counter[str])
 
     @classmethod
     def of(cls, records: Records) -> Tally:
         claims: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        bound, waiting = Counter[str](), Counter[str]()
         for document, record in records.items():
             if record.get("status") == "running":
                 claims[record["owner"]][document] = record["attempt"]
-        return cls(Counter(r.get("status", "") for r in records.values()), dict(claims))
+            if "batch" in record and record["status"] in ("pending", "running"):
+                bound[record["batch"]["name"]] += 1
+                waiting[record["batch"]["name"]] += record["status"] == "pending"
+        return cls(Counter(r.get("status", "") for r in records.values()), dict(claims), bound, waiting)
+
+    def claimable(self, awake: Collection[str]) -> int:
+        """Pending records that wait for no batch, or for one of those that have come to an end."""
+        return self.statuses["pending"] - sum(n for name, n in self.waiting.items() if name not in awake)
 
 
 class Worker:
@@ -76,6 +93,9 @@ class Worker:
         self._held: defaultdict[int, dict[str, Claim]] = defaultdict(dict)
         self._tallies: dict[int, Tally] = {}
         self._total = Counter[str]()
+        self._bound = Counter[str]()
+        self.awake: frozenset[str] = frozenset()
+        """Batches that have come to an end, so that their documents may be claimed."""
         self._marks: dict[int, str] = {}
         # Workers begin at different shards, so that they seldom meet at one.
         self._at = shard_of(self._me, manifest.shards)
@@ -116,7 +136,8 @@ class Worker:
         if shard not in self._marks:
             self._manifest.register(shard).assume_new()
         expected = self._tallies.get(shard, Tally())
-        self._note(shard, Tally(expected.statuses + Counter(pending=len(documents)), expected.claims))
+        statuses = expected.statuses + Counter(pending=len(documents))
+        self._note(shard, Tally(statuses, expected.claims, expected.bound, expected.waiting))
         self.news.set()
         await self._commit(shard, transitions.plan(documents, self._clock.stamp()))
         self.news.set()
@@ -126,12 +147,24 @@ class Worker:
         """Records by status over the whole manifest, as last seen."""
         return +self._total
 
+    @property
+    def bound(self) -> Counter[str]:
+        """Documents that are not finished by the batch they belong to, as last seen."""
+        return +self._bound
+
     def _note(self, shard: int, tally: Tally) -> None:
         """Remembers what a shard holds. The sum is kept up with it: there may be thousands of shards."""
         if known := self._tallies.get(shard):
             self._total.subtract(known.statuses)
+            self._bound.subtract(known.bound)
         self._tallies[shard] = tally
         self._total.update(tally.statuses)
+        self._bound.update(tally.bound)
+
+    @property
+    def name(self) -> str:
+        """The writer that this worker is in records."""
+        return self._me
 
     @property
     def held(self) -> int:
@@ -177,10 +210,10 @@ class Worker:
         ours = frozenset(self._held[shard])
         dead = await self._liveness.dead(tally.claims.keys() - {self._me})
         orphans = {document: attempt for owner in dead for document, attempt in tally.claims[owner].items()}
-        if not (tally.statuses["pending"] or orphans or len(tally.claims.get(self._me, ())) > len(ours)):
+        if not (tally.claimable(self.awake) or orphans or len(tally.claims.get(self._me, ())) > len(ours)):
             self._forget(shard)
             return []
-        change = transitions.claim(self._me, most, orphans, ours, self._clock.stamp(), asking=asking)
+        change = transitions.claim(self._me, most, orphans, ours, self._clock.stamp(), asking=asking, awake=self.awake)
         claimed: list[Claim] = []
         with suppress(CommitUncertain):  # if it landed, the next claim in this shard finds those documents as ours
             await self._commit(shard, change, partial(self._took, claimed))
@@ -264,7 +297,7 @@ class Worker:
     async def finish(self, claim: Claim, facts: Mapping[str, Any], found: Usage = NOTHING) -> None:
         """Records the outcome and what the calls of this claim took, durably; `found` is what an adopted result tells
         of calls before it. Raises `ClaimLost` if another worker has taken the document over."""
-        at, rest = self._clock.stamp(), claim.untold + found
+        at, rest = self._clock.stamp(), claim.untold + claim.owed + found
 
         def landed(_: Records) -> None:
             self._drop(claim)
@@ -272,6 +305,53 @@ class Worker:
         await self._of_claim(
             claim, lambda attempt: transitions.finish(claim.document, self._me, attempt, facts, rest, at), landed
         )
+
+    async def collected(self, claim: Claim) -> None:
+        """Records what the request took that a batch answered, durably; the claim goes on without a batch."""
+        at = self._clock.stamp()
+
+        def landed(updates: Records) -> None:
+            claim.owed, claim.record = NOTHING, updates[claim.document]
+
+        await self._of_claim(
+            claim,
+            lambda attempt: transitions_batch.collected(claim.document, self._me, attempt, claim.owed, at),
+            landed,
+        )
+
+    async def hand_over(self, claims: Mapping[Claim, Mapping[str, Any]]) -> set[Claim]:
+        """Leaves documents to a batch that is about to be submitted, durably, each with its request in it. Returns
+        those that were left to it; the claims of the others were lost."""
+        by_shard: defaultdict[int, list[Claim]] = defaultdict(list)
+        for claim in claims:
+            by_shard[self._shard(claim.document)].append(claim)
+        done: set[Claim] = set()
+        await asyncio.gather(*(self._hand_over(shard, of, claims, done) for shard, of in by_shard.items()))
+        return done
+
+    async def _hand_over(
+        self, shard: int, given: Sequence[Claim], batch: Mapping[Claim, Mapping[str, Any]], done: set[Claim]
+    ) -> None:
+        at, pairs = self._clock.stamp(), [(claim, claim.attempt) for claim in given]
+
+        def landed(updates: Records) -> None:
+            for claim, attempt in pairs:
+                if claim.document in updates:
+                    done.add(claim)
+                if claim.document in updates or claim.attempt == attempt:
+                    self._drop(claim)
+
+        handed = [HandOver(c.document, attempt, batch[c], c.untold + c.owed) for c, attempt in pairs]
+        while True:
+            with suppress(CommitUncertain):  # what landed already is found so
+                await self._commit(shard, transitions_batch.hand_over(handed, self._me, at), landed)
+                break
+        if again := [claim for claim, _ in pairs if claim not in done and self._ours(claim)]:
+            await self._hand_over(shard, again, batch, done)  # they were taken up again under way
+
+    async def dead(self, workers: Collection[str]) -> Collection[str]:
+        """Which of these workers are known to be dead."""
+        return await self._liveness.dead(set(workers) - {self._me})
 
     async def _of_claim(self, claim: Claim, change: Callable[[int], Change], landed: Callable[[Records], None]) -> None:
         """Commits a change that only the holder of the claim may make, under the attempt that the claim has by then."""
