@@ -370,6 +370,8 @@ def test_a_batch_that_lands_after_it_was_given_up_is_cancelled():
         first = BatchProcess(out, source, at, seed=1)
         assert first.service is not None
         first.service.cut = lambda here: first.kill() if here == "before submit" else None
+        while first.store.connected.is_set():
+            await asyncio.sleep(0.01)
         second = BatchProcess(out, source, at, seed=2)
         await asyncio.sleep(2000)
         first.service.cut = lambda here: None
