@@ -97,6 +97,14 @@ def cli() -> None:
     help="Most calls for one answer, before the document fails.",
 )
 @click.option(
+    "--call-timeout",
+    type=click.FloatRange(1.0, 600.0),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Longest a model call may take; then it is given up and made again.",
+)
+@click.option(
     "--price",
     metavar="INPUT/OUTPUT",
     help="What the model costs, in dollars for a million tokens, e.g. 0.40/1.60; INPUT/OUTPUT/CACHED for cached input.",

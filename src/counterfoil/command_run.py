@@ -50,6 +50,7 @@ class Options:
     rpm: int | None = None
     tpm: int | None = None
     max_attempts: int = 6
+    call_timeout: float = 120.0
     price: str | None = None
     batch: bool = False
     include: Sequence[str] = ()
@@ -116,6 +117,7 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
             concurrency,
             limits,
             max_attempts=options.max_attempts,
+            call_timeout=options.call_timeout,
             prices=prices,
             images=options.images,
         )

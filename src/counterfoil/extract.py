@@ -118,11 +118,12 @@ async def ask_model(
     clock: Clock,
     *,
     max_attempts: int,
+    call_timeout: float,
     prices: Prices,
 ) -> Extraction:
     """Has the model read the text and see the images. `permit` is awaited before each call and forbids it by raising;
-    `max_attempts` bounds the calls for one answer, `prices` cost them. An error that ends this bears what was used as
-    its `usage`."""
+    `max_attempts` bounds the calls for one answer, `call_timeout` each of them (s), `prices` cost them. An error that
+    ends this bears what was used as its `usage`."""
     from .extract_model import extract_with_model
 
     invoice, usage = await extract_with_model(
@@ -134,6 +135,7 @@ async def ask_model(
         random=clock.random,
         permit=permit,
         max_attempts=max_attempts,
+        deadline=call_timeout,
         images=reading.images,
         prices=prices,
     )

@@ -43,8 +43,8 @@ _OTHERS_LOOKED_AT_EVERY = 1.0
 class Settings:
     """How documents are read, and how much happens at once. `grace` is how long (s) calls in flight may take to end
     once the run is told to stop; `poll` the longest time (s) between two looks at what other workers did.
-    `max_attempts` bounds the calls for one answer; `prices` say what they cost; `images` which pages a model
-    sees."""
+    `max_attempts` bounds the calls for one answer, `call_timeout` each of them (s); `prices` say what they cost;
+    `images` which pages a model sees."""
 
     reader: ReaderName = "auto"
     concurrency: int = 128
@@ -52,6 +52,7 @@ class Settings:
     grace: float = 30.0
     poll: float = 5.0
     max_attempts: int = 6
+    call_timeout: float = 120.0
     prices: Prices = LIST_PRICES
     images: Images = "auto"
 
@@ -330,6 +331,7 @@ class Run:
                 today,
                 clock,
                 max_attempts=self.settings.max_attempts,
+                call_timeout=self.settings.call_timeout,
                 prices=self.settings.prices,
             )
             claim.used = extraction.usage
