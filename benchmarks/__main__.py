@@ -18,6 +18,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from .batch import batch, shared
+from .faults import faults
 from .hostile import hostile
 from .pacing import pacing
 from .peers.command import main as peers
@@ -32,6 +33,7 @@ ROWS: Mapping[str, Callable[[Setting], list[Row]]] = {
     "updates": updates,
     "ways": ways,
     "pacing": pacing,
+    "faults": faults,
     "score": score,
     "hostile": hostile,
     "startup": startup,
