@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 import time
@@ -35,6 +36,8 @@ _PRELOAD = ("counterfoil.extract", "counterfoil.reader")
 _PRELOAD_OFFLINE = (*_PRELOAD, "counterfoil.einvoice", "counterfoil.rules", "counterfoil.checks")
 # Seconds from the opening of a model until its answers arrive, or more.
 _FIRST_ANSWER = 0.5
+# Files that a run has open beside its connections: pipes to the reading processes, documents, streams.
+_OTHER_FILES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         raise SetupError("--batch asks a model; it needs --model openai:NAME or anthropic:NAME")
     prices = Prices.parse(options.price) if options.price else LIST_PRICES
     started, clock, limits = time.monotonic(), Clock(), Limits()
+    if options.model:
+        _open_files(options.concurrency)
     async with AsyncExitStack() as stack:
         signals = stack.enter_context(Signals())
         asked = options.model if options.reader in ("auto", "model") else None
@@ -131,6 +136,20 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         for sentence in sentences(run, options.out):
             display.note(sentence)
         return await _report(run, started)
+
+
+def _open_files(concurrency: int) -> None:
+    """Lets this process have a connection to the model, and one to the store, for each call at once."""
+    wanted = 2 * concurrency + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < concurrency + _OTHER_FILES:
+        raise SetupError(
+            f"--concurrency {concurrency} needs {concurrency + _OTHER_FILES} open files, and this process may have "
+            f"{hard}; lower it, or raise the limit (ulimit -Hn)"
+        )
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _import_client(model: str | None) -> None:

@@ -126,7 +126,7 @@ class Run:
         """Brings every document of the source to an end, sharing the work with whoever else is at this manifest."""
         planning = asyncio.create_task(self._plan(known), name="plan")
         if known and not self.tools.worker.statuses:
-            self._read_early(known[: self._room()])
+            self._read_early([entry for entry in known if self.tools.worker.is_next(entry.key)][: self._room()])
         try:
             while not self.stopping and not self._all_done(planning):
                 for claim in await self._next_claims(planning):

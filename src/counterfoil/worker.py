@@ -174,6 +174,10 @@ class Worker:
     def _shard(self, document: str) -> int:
         return shard_of(document, self._manifest.shards)
 
+    def is_next(self, document: str) -> bool:
+        """Whether a document is in the shard from which claims are taken next."""
+        return self._shard(document) == self._at
+
     def _ours(self, claim: Claim) -> bool:
         return self._held[self._shard(claim.document)].get(claim.document) is claim
 
