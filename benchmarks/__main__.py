@@ -20,6 +20,7 @@ from pathlib import Path
 from .batch import batch, shared
 from .faults import faults
 from .hostile import hostile
+from .million import million
 from .pacing import pacing
 from .peers.command import main as peers
 from .quality import score
@@ -37,11 +38,12 @@ ROWS: Mapping[str, Callable[[Setting], list[Row]]] = {
     "faults": faults,
     "scale": scale,
     "in-flight": in_flight,
+    "million": million,
     "score": score,
     "hostile": hostile,
     "startup": startup,
 }
-_NEEDS = {"score": "invoices", "hostile": "hostile"}
+_NEEDS = {"score": "invoices", "hostile": "hostile", "million": "documents"}
 
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -54,7 +56,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=10.0, help="how long `updates` goes on (default 10)")
     parser.add_argument("--invoices", type=Path, metavar="DIR", help="invoices with truth/ and score.py, for `score`")
     parser.add_argument("--hostile", type=Path, metavar="DIR", help="hostile files, for `hostile`")
-    parser.add_argument("--documents", type=int, default=2000, help="of `scale` (default 2000)")
+    parser.add_argument("--documents", type=int, metavar="N", help="of `scale` (default 2000) and `million`")
     parser.add_argument("--concurrency", type=int, default=1000, help="calls at once in `scale` (default 1000)")
     parser.add_argument("--latency", type=float, default=5.0, help="seconds an answer takes in `scale` (default 5)")
     parser.add_argument("--json", action="store_true", help="print a list of rows instead of the table")
@@ -77,8 +79,7 @@ def _command(row: str, args: argparse.Namespace) -> str:
     if row in ("batch", "shared", "updates", "ways", "scale"):
         words += ["--s3", args.s3]
     if row == "scale":
-        words += ["--documents", str(args.documents), "--concurrency", str(args.concurrency)]
-        words += ["--latency", f"{args.latency:g}"]
+        words += ["--concurrency", str(args.concurrency), "--latency", f"{args.latency:g}"]
     if row in _NEEDS:
         words += [f"--{_NEEDS[row]}", str(getattr(args, _NEEDS[row]))]
     return shlex.join(words)
@@ -111,7 +112,7 @@ def main() -> int:
         args.seconds,
         args.invoices,
         args.hostile,
-        args.documents,
+        args.documents or 2000,
         args.concurrency,
         args.latency,
     )

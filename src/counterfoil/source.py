@@ -28,7 +28,7 @@ NEVER = frozenset(
     ".md5 .db .sqlite .lock .bak .tmp".split()
 )
 _KEPT = 10_000
-_PLANNED_AT_ONCE = 100_000
+_PLANNED_AT_ONCE = 500_000
 _PER_SHARD = 128
 
 

@@ -61,6 +61,10 @@ class Tally:
     bound: Counter[str] = field(default_factory=Counter[str])
     waiting: Counter[str] = field(default_factory=Counter[str])
 
+    @property
+    def unfinished(self) -> int:
+        return self.statuses["pending"] + self.statuses["running"]
+
     @classmethod
     def of(cls, records: Records) -> Tally:
         claims: defaultdict[str, dict[str, int]] = defaultdict(dict)
@@ -96,6 +100,8 @@ class Worker:
         self._bound = Counter[str]()
         self.awake: frozenset[str] = frozenset()
         """Batches that have come to an end, so that their documents may be claimed."""
+        self._open: set[int] = set()
+        """Shards with a document that is not finished: of thousands, those alone are asked for claims."""
         self._marks: dict[int, str] = {}
         # Workers begin at different shards, so that they seldom meet at one.
         self._at = shard_of(self._me, manifest.shards)
@@ -158,6 +164,7 @@ class Worker:
             self._total.subtract(known.statuses)
             self._bound.subtract(known.bound)
         self._tallies[shard] = tally
+        (self._open.add if tally.unfinished else self._open.discard)(shard)
         self._total.update(tally.statuses)
         self._bound.update(tally.bound)
 
@@ -179,7 +186,7 @@ class Worker:
         return self._shard(document) == self._at
 
     def _ours(self, claim: Claim) -> bool:
-        return self._held[self._shard(claim.document)].get(claim.document) is claim
+        return self._held.get(self._shard(claim.document), {}).get(claim.document) is claim
 
     async def survey(self) -> None:
         """Looks at what others did: one LIST, and one GET of each shard that changed since."""
@@ -202,8 +209,9 @@ class Worker:
         """Up to `most` new claims, all of one shard; none if there is nothing to claim at the moment. With `asking`
         the first call of each may go out at once: the claim itself is the intent."""
         for _ in range(self._manifest.shards):
-            if claims := await self._claim_in(self._at, most, asking):
+            if self._at in self._open and (claims := await self._claim_in(self._at, most, asking)):
                 return claims
+            self._forget(self._at)
             self._at = (self._at + 1) % self._manifest.shards
         return []
 
@@ -211,11 +219,10 @@ class Worker:
         tally = self._tallies.get(shard)
         if tally is None:
             return []
-        ours = frozenset(self._held[shard])
+        ours = frozenset(self._held.get(shard, ()))
         dead = await self._liveness.dead(tally.claims.keys() - {self._me})
         orphans = {document: attempt for owner in dead for document, attempt in tally.claims[owner].items()}
         if not (tally.claimable(self.awake) or orphans or len(tally.claims.get(self._me, ())) > len(ours)):
-            self._forget(shard)
             return []
         change = transitions.claim(self._me, most, orphans, ours, self._clock.stamp(), asking=asking, awake=self.awake)
         claimed: list[Claim] = []
@@ -241,7 +248,7 @@ class Worker:
 
     def _forget(self, shard: int) -> None:
         """Keeps the memory of a worker small where there are many shards: those at hand are all that it keeps."""
-        if not self._held[shard] and self._manifest.shards > _MANY_SHARDS:
+        if self._manifest.shards > _MANY_SHARDS and not self._held.get(shard):
             self._manifest.register(shard).forget()
 
     async def assure(self, claim: Claim) -> None:
@@ -371,7 +378,10 @@ class Worker:
 
     def _drop(self, claim: Claim) -> None:
         if self._ours(claim):
-            del self._held[self._shard(claim.document)][claim.document]
+            shard = self._shard(claim.document)
+            del self._held[shard][claim.document]
+            if not self._held[shard]:
+                del self._held[shard]  # an emptied dict keeps its room, and there may be thousands of shards
 
     async def release(self, claims: Iterable[Claim]) -> None:
         """Gives claims back unfinished, with what their calls took."""
