@@ -77,16 +77,7 @@ _SHOWN = 40
 
 async def run_batch(options: Options, display: Display, environ: Mapping[str, str] = os.environ) -> Report:
     """Runs a batch to its end, or until a signal stops it. Raises `CounterfoilError`s about the run as a whole."""
-    if options.reader == "model" and not options.model:
-        raise SetupError("--reader model needs --model PROVIDER:NAME")
-    if options.model and options.reader in ("xml", "rules"):
-        raise SetupError(f"--reader {options.reader} asks no model; leave out --model, or use --reader auto or model")
-    if options.price and not options.model:
-        raise SetupError("--price is what a model's calls cost; it needs --model PROVIDER:NAME")
-    if options.images == "always" and not options.model:
-        raise SetupError("--images always shows pages to a model; it needs --model PROVIDER:NAME")
-    if options.batch and not options.model:
-        raise SetupError("--batch asks a model; it needs --model openai:NAME or anthropic:NAME")
+    _refuse_contradictions(options)
     prices = Prices.parse(options.price) if options.price else LIST_PRICES
     started, clock, limits = time.monotonic(), Clock(), Limits()
     if options.model:
@@ -136,6 +127,20 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         for sentence in sentences(run, options.out):
             display.note(sentence)
         return await _report(run, started)
+
+
+def _refuse_contradictions(options: Options) -> None:
+    """Raises `SetupError` for options that do not go together."""
+    if options.reader == "model" and not options.model:
+        raise SetupError("--reader model needs --model PROVIDER:NAME")
+    if options.model and options.reader in ("xml", "rules"):
+        raise SetupError(f"--reader {options.reader} asks no model; leave out --model, or use --reader auto or model")
+    if options.price and not options.model:
+        raise SetupError("--price is what a model's calls cost; it needs --model PROVIDER:NAME")
+    if options.images == "always" and not options.model:
+        raise SetupError("--images always shows pages to a model; it needs --model PROVIDER:NAME")
+    if options.batch and not options.model:
+        raise SetupError("--batch asks a model; it needs --model openai:NAME or anthropic:NAME")
 
 
 def _open_files(concurrency: int) -> None:
