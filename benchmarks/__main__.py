@@ -18,11 +18,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from .batch import batch, shared
+from .faults import faults
 from .hostile import hostile
+from .million import million
 from .pacing import pacing
 from .peers.command import main as peers
 from .quality import score
 from .row import Row, Setting, table
+from .scale import in_flight, scale
 from .startup import startup
 from .updates import updates, ways
 
@@ -32,11 +35,15 @@ ROWS: Mapping[str, Callable[[Setting], list[Row]]] = {
     "updates": updates,
     "ways": ways,
     "pacing": pacing,
+    "faults": faults,
+    "scale": scale,
+    "in-flight": in_flight,
+    "million": million,
     "score": score,
     "hostile": hostile,
     "startup": startup,
 }
-_NEEDS = {"score": "invoices", "hostile": "hostile"}
+_NEEDS = {"score": "invoices", "hostile": "hostile", "million": "documents"}
 
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -49,6 +56,9 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=10.0, help="how long `updates` goes on (default 10)")
     parser.add_argument("--invoices", type=Path, metavar="DIR", help="invoices with truth/ and score.py, for `score`")
     parser.add_argument("--hostile", type=Path, metavar="DIR", help="hostile files, for `hostile`")
+    parser.add_argument("--documents", type=int, metavar="N", help="of `scale` (default 2000) and `million`")
+    parser.add_argument("--concurrency", type=int, default=1000, help="calls at once in `scale` (default 1000)")
+    parser.add_argument("--latency", type=float, default=5.0, help="seconds an answer takes in `scale` (default 5)")
     parser.add_argument("--json", action="store_true", help="print a list of rows instead of the table")
     args = parser.parse_args(arguments)
     if unknown := [row for row in args.rows if row not in ROWS]:
@@ -66,8 +76,10 @@ def _chosen(args: argparse.Namespace) -> Sequence[str]:
 def _command(row: str, args: argparse.Namespace) -> str:
     """What measures this row alone, as it was measured now."""
     words = ["python", "-m", "benchmarks", row]
-    if row in ("batch", "shared", "updates", "ways"):
+    if row in ("batch", "shared", "updates", "ways", "scale"):
         words += ["--s3", args.s3]
+    if row == "scale":
+        words += ["--concurrency", str(args.concurrency), "--latency", f"{args.latency:g}"]
     if row in _NEEDS:
         words += [f"--{_NEEDS[row]}", str(getattr(args, _NEEDS[row]))]
     return shlex.join(words)
@@ -92,7 +104,18 @@ def main() -> int:
         return _peers(sys.argv[2:])
     args = _parsed(sys.argv[1:])
     get_ms, put_ms = map(float, args.s3.split("/"))
-    setting = Setting(Path(), get_ms, put_ms, args.repeat, args.seconds, args.invoices, args.hostile)
+    setting = Setting(
+        Path(),
+        get_ms,
+        put_ms,
+        args.repeat,
+        args.seconds,
+        args.invoices,
+        args.hostile,
+        args.documents or 2000,
+        args.concurrency,
+        args.latency,
+    )
     try:
         rows = [line for row in _chosen(args) for line in _measure(row, setting, _command(row, args))]
     except KeyboardInterrupt:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .machine import Command, Finished, Peak, counterfoil, environment, watching_memory
+from .machine import Command, Finished, Peak, counterfoil, environment, watching_process
 from .row import Row, Setting
 
 _AWKWARD = "awkward-name.pdf"
@@ -23,7 +23,7 @@ def hostile(setting: Setting) -> list[Row]:
     count = sum(1 for _ in source.iterdir())
     out = str(setting.folder / "out")
     options = ("run", str(source), "--out", out, "--quiet")
-    with Command(setting.folder, environment(), *options) as command, watching_memory(command.process.pid) as peak:
+    with Command(setting.folder, environment(), *options) as command, watching_process(command.process.pid) as peak:
         ran = command.wait()
     records = counterfoil(setting.folder, environment(), "list", out, "--json").json()
     verify = counterfoil(setting.folder, environment(), "verify", out)

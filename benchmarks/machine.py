@@ -45,8 +45,7 @@ class Server:
 
     def cpu_s(self) -> float:
         """CPU seconds it has used since it started."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return _cpu_s(self.pid)
 
 
 @contextmanager
@@ -150,20 +149,23 @@ def children_cpu_s() -> float:
 
 @dataclass(slots=True)
 class Peak:
-    """The most resident memory (bytes) that a process and any one of its descendants had (VmHWM, sampled)."""
+    """The most resident memory (bytes) that a process and any one of its descendants had (VmHWM), and the CPU seconds
+    of that process alone; all sampled."""
 
     parent: int = 0
     worker: int = 0
+    parent_cpu_s: float = 0.0
     stop: threading.Event = field(default_factory=threading.Event)
 
     def sample_until_stopped(self, pid: int) -> None:
         while not self.stop.wait(_SAMPLE_SECONDS):
             self.parent = max(self.parent, _high_water(pid))
+            self.parent_cpu_s = max(self.parent_cpu_s, _cpu_s(pid))
             self.worker = max([self.worker, *map(_high_water, _descendants(pid))])
 
 
 @contextmanager
-def watching_memory(pid: int) -> Generator[Peak]:
+def watching_process(pid: int) -> Generator[Peak]:
     peak = Peak()
     thread = threading.Thread(target=peak.sample_until_stopped, args=[pid], daemon=True)
     thread.start()
@@ -172,6 +174,21 @@ def watching_memory(pid: int) -> Generator[Peak]:
     finally:
         peak.stop.set()
         thread.join()
+
+
+def open_files(number: int) -> None:
+    """Lets this process have that many files and connections open, and some more, where it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, number + 200), hard), hard))
+
+
+def _cpu_s(pid: int) -> float:
+    """CPU seconds of a process without its children; 0 once it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _descendants(pid: int) -> Sequence[int]:

@@ -2,14 +2,16 @@
 
     python benchmarks/model_server.py --port 8080 --latency 2 --rpm 600 --fail-429 0.05 --fail-500 0.05 --garbage 0.03
 
+Each failure is drawn from the seed, the document and how often it was asked about, so a run can be repeated.
 With --rpm it accepts that many calls in any 60 seconds, refuses the others with Retry-After, and with --headers says in
 every reply what is left (`x-ratelimit-*`).
 
 It answers every document with the same small invoice that passes all checks, numbered by the document's file name, as a
 tool call or by another JSON schema where the request asks for that, and counts: GET /stats gives {"calls", "refused",
-"completed", "in_flight", "most_in_flight", "by_key", "completed_by_key"}, where a key is the file name in the prompt,
+"completed", "in_flight", "most_in_flight", "by_key", "completed_by_key", "by_outcome", "input_tokens",
+"output_tokens"}, where a key is the file name in the prompt,
 else a digest of the first user message. `calls` are all requests that arrived, `refused` those that were over --rpm,
-`completed` those whose answer was made (a real provider bills those).
+`completed` those whose answer was made (a real provider bills those, and the tokens are theirs).
 Port 0 takes a free one and prints it.
 """
 
@@ -33,6 +35,7 @@ from aiohttp import web
 
 Script = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
 
+USAGE = web.ResponseKey("usage", dict[str, int])
 _FILE_NAME = re.compile(r'^File name: (".*")$', re.M)
 
 
@@ -44,6 +47,9 @@ class Behaviour:
     fail_429: float = 0.0
     fail_500: float = 0.0
     garbage: float = 0.0
+    hang: float = 0.0
+    truncate: float = 0.0
+    misfit: float = 0.0
     rpm: int | None = None
     headers: bool = False
     seed: int = 0
@@ -58,7 +64,8 @@ class ModelServer:
         self.by_key: Counter[str] = Counter()
         self.completed_by_key: Counter[str] = Counter()
         self._script = script or self._limited
-        self._random = random.Random(self.behaviour.seed)
+        self.by_outcome: Counter[str] = Counter()
+        self.input_tokens = self.output_tokens = 0
         self._accepted: deque[float] = deque()
 
     def app(self) -> web.Application:
@@ -69,6 +76,7 @@ class ModelServer:
 
     async def _stats(self, _: web.Request) -> web.Response:
         names = ("calls", "refused", "completed", "in_flight", "most_in_flight", "by_key", "completed_by_key")
+        names += ("by_outcome", "input_tokens", "output_tokens")
         return web.json_response({name: getattr(self, name) for name in names})
 
     async def _limited(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
@@ -98,19 +106,45 @@ class ModelServer:
         if response.status == 200:
             self.completed += 1
             self.completed_by_key[key] += 1
+            usage = response.get(USAGE, {})
+            self.input_tokens += usage.get("prompt_tokens", 0)
+            self.output_tokens += usage.get("completion_tokens", 0)
         return response
 
     async def _behave(self, _: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         if not body["messages"]:  # some clients ask nothing, to see the limits in the headers
             return refusal(400, "Invalid 'messages': empty array", "empty_array")
-        chance = self._random.random()
-        if chance < self.behaviour.fail_429:
+        outcome = self._drawn(document_key(body))
+        self.by_outcome[outcome] += 1
+        if outcome == "429":
             return refusal(429, "Rate limit reached", "rate_limit_exceeded", {"Retry-After": "1"})
+        if outcome == "hang":
+            await asyncio.Event().wait()
         await asyncio.sleep(self.behaviour.latency)
-        if chance < self.behaviour.fail_429 + self.behaviour.fail_500:
+        if outcome == "500":
             return refusal(500, "The server had an error while processing your request", "server_error")
-        garbage = chance < self.behaviour.fail_429 + self.behaviour.fail_500 + self.behaviour.garbage
-        return completion("I am sorry, {here is", body) if garbage else answer(body)
+        if outcome == "garbage":
+            return completion("I am sorry, {here is", body)
+        if outcome == "truncated":
+            return completion(json.dumps(sample_invoice(document_key(body)))[:-40], body, finish_reason="length")
+        return completion('{"invoice": "none of these keys"}', body) if outcome == "misfit" else answer(body)
+
+    def _drawn(self, key: str) -> str:
+        """The outcome of a document's nth call, the same whenever it comes."""
+        chance = random.Random(f"{self.behaviour.seed} {key} {self.by_key[key]}").random()
+        rates = {
+            "429": self.behaviour.fail_429,
+            "500": self.behaviour.fail_500,
+            "garbage": self.behaviour.garbage,
+            "hang": self.behaviour.hang,
+            "truncated": self.behaviour.truncate,
+            "misfit": self.behaviour.misfit,
+        }
+        for outcome, rate in rates.items():
+            if chance < rate:
+                return outcome
+            chance -= rate
+        return "good"
 
     def _over_the_limit(self) -> float | None:
         """Seconds until a call would be accepted, None for now; an accepted call counts for the next 60."""
@@ -177,7 +211,9 @@ def completion(text: str, body: dict[str, Any], **changes: Any) -> web.Response:
     usage = {"prompt_tokens": prompt, "completion_tokens": len(text) // 4, "total_tokens": prompt + len(text) // 4}
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"} | changes
     reply = {"id": "x", "object": "chat.completion", "model": body["model"], "choices": [choice], "usage": usage}
-    return web.Response(body=orjson.dumps(reply), content_type="application/json")
+    response = web.Response(body=orjson.dumps(reply), content_type="application/json")
+    response[USAGE] = usage
+    return response
 
 
 def refusal(status: int, message: str, code: str | None = None, headers: dict[str, str] | None = None) -> web.Response:
@@ -244,6 +280,9 @@ def main() -> None:
     parser.add_argument("--fail-429", type=float, default=0.0, help="rate of refusals, 0 to 1")
     parser.add_argument("--fail-500", type=float, default=0.0, help="rate of server errors")
     parser.add_argument("--garbage", type=float, default=0.0, help="rate of answers that are no JSON")
+    parser.add_argument("--hang", type=float, default=0.0, help="rate of calls that are never answered")
+    parser.add_argument("--truncate", type=float, default=0.0, help="rate of answers that are cut off")
+    parser.add_argument("--misfit", type=float, default=0.0, help="rate of answers that are JSON of another schema")
     parser.add_argument("--rpm", type=int, help="calls accepted in any 60 seconds")
     parser.add_argument("--headers", action="store_true", help="say in every reply what is left of --rpm")
     parser.add_argument("--seed", type=int, default=0, help="of the failures")

@@ -12,7 +12,8 @@ _WIDTHS = (46, 60, 34)
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a measurement is given. `folder` is empty, and deleted afterwards; latencies of S3 in milliseconds."""
+    """What a measurement is given. `folder` is empty, and deleted afterwards; latencies of S3 in milliseconds, that of
+    the model in seconds."""
 
     folder: Path
     get_ms: float = 30.0
@@ -21,6 +22,9 @@ class Setting:
     seconds: float = 10.0
     invoices: Path | None = None
     hostile: Path | None = None
+    documents: int = 2000
+    concurrency: int = 1000
+    latency: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

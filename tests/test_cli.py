@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "samples"
 KEYS = (
     "documents done review failed pending paid_calls adopted input_tokens output_tokens cost_usd wall_s "
-    "commits conflicts unknown_calls"
+    "commits conflicts batches_running unknown_calls"
 )
 MODEL = "openai:gpt-4.1-mini"
 
@@ -145,6 +145,17 @@ def test_wrong_usage_and_set_up_get_one_sentence_and_exit_with_2(arguments: list
     assert said in run.stderr
     assert "Traceback" not in run.stderr
     assert run.stdout == ""
+
+
+def test_a_run_that_may_not_open_enough_connections_says_so_before_it_begins(tmp_path: Path):
+    """One sentence that names the limit, and nothing is made."""
+    run = f"run {tmp_path} --out {tmp_path}/out --model openai:any --concurrency 1000"
+    command = ["bash", "-c", f"ulimit -n 256; exec {sys.executable} -m counterfoil {run}"]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "--concurrency 1000 needs" in ended.stderr
+    assert "may have 256" in ended.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_list_show_and_status_tell_the_same_story(demo: Path):

@@ -10,7 +10,7 @@ import pytest
 
 from counterfoil.document import Usage
 from counterfoil.errors import CounterfoilError, InputError, RateLimited, SetupError, Unanswered, Unavailable
-from counterfoil.extract_model import extract_with_model
+from counterfoil.extract_model import LONGEST_REFUSED, extract_with_model
 from counterfoil.model import Answer, Request, ScriptedModel, Unreachable
 from model_reading import GOOD, MODEL, Virtual, extract, failure, over_http, refuses, resets, says, scripted, usage_in
 
@@ -95,13 +95,29 @@ def test_a_429_holds_back_the_other_documents_too():
     async def story() -> float:
         time = Virtual()
         pace = time.pace()
-        with pytest.raises(RateLimited):
-            await extract(scripted(RateLimited("slow down", 30)), time, pace=pace, max_attempts=1)
+        async with pace.slot() as slot:
+            pace.refused(slot, 30)
         assert time.now == 0
         await extract(scripted(GOOD), time, pace=pace)
         return time.now
 
     assert asyncio.run(story()) == 30
+
+
+def test_refusals_for_the_rate_are_not_counted_as_failures():
+    """Eight in a row, of whatever length, and four errors beside them; the answer comes all the same."""
+    outcomes = [RateLimited("slow down", 20.0)] * 8 + [Unavailable("busy")] * 4 + [RateLimited("slow down")] * 8
+    invoice, usage = asyncio.run(extract(scripted(*outcomes, GOOD)))
+    assert invoice.invoice_number == "A-1" and usage.calls == 21
+
+
+def test_a_server_that_refuses_for_the_rate_for_a_quarter_of_an_hour_fails_the_document():
+    """Not before, however often; and a single long hold is not enough."""
+    time = Virtual()
+    assert isinstance(failure(scripted(*[RateLimited("slow down", 60.0)] * 100), time), RateLimited)
+    assert LONGEST_REFUSED <= time.now < LONGEST_REFUSED + 130
+    invoice, _ = asyncio.run(extract(scripted(*[RateLimited("slow down", 600.0)] * 3, GOOD)))
+    assert invoice.invoice_number == "A-1"
 
 
 def test_500s_are_retried_with_a_back_off_that_doubles():

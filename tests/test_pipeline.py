@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
-from tests.batch import Process, answer_for, folder_of, invoice_pdf, records_of
+from tests.batch import Inline, Mortal, Process, answer_for, folder_of, invoice_pdf, records_of
 from tests.faults import Fault, FaultyStore
-from tests.virtual import virtually
+from tests.virtual import virtual_clock, virtually
 
 from counterfoil.audit import audit
 from counterfoil.errors import RateLimited, SetupError, Unavailable
 from counterfoil.locations import open_store
+from counterfoil.manifest import Manifest
 from counterfoil.model import Answer, Request, ScriptedModel, Unreachable
+from counterfoil.pace import Pace
+from counterfoil.pipeline import Run, Settings, Tools
+from counterfoil.source import Source
 from counterfoil.store import Entry
 from counterfoil.store_memory import MemoryStore
+from counterfoil.worker import Worker
 
 
 def out_store(name: str) -> MemoryStore:
@@ -57,6 +63,31 @@ def test_a_batch_takes_about_as_long_as_its_slowest_call():
         out = out_store("slowest")
         await Process(out, await folder_of(100), good(), concurrency=100).task
         assert asyncio.get_running_loop().time() < 2 + 1.5
+
+    virtually(law())
+
+
+def test_a_new_batch_is_read_while_the_manifest_takes_its_plan():
+    """Reading (10 ms a document at a time) is over when the first claims are there, and costs no time of its own."""
+
+    async def law() -> None:
+        source, clock = await folder_of(4), virtual_clock()
+        read: list[float] = []
+
+        class Watched(Inline):
+            async def run(self, function: Callable[..., Any], *args: Any) -> Any:
+                read.append(asyncio.get_running_loop().time())
+                return await super().run(function, *args)
+
+        store = Mortal(out_store("early"), latency=1.0)
+        known = [entry async for entry in source.list()]
+        async with Manifest.open(store, clock=clock) as manifest, Worker.join(manifest) as worker:
+            offload: Any = Watched()
+            run = Run(Tools(Source(source, clock), manifest, worker, offload, Pace(4, clock=clock), good()), Settings())
+            begun = asyncio.get_running_loop().time()
+            await run.work(known)
+        assert run.tally.finished["done"] == 4
+        assert [moment - begun < 0.5 for moment in read] == [True] * 4
 
     virtually(law())
 

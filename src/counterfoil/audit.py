@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
+from .audit_batch import batch_wrongs, book_wrongs
 from .clock import Clock
 from .commit import Record, State
 from .document import Usage
@@ -56,6 +57,7 @@ class Audit:
     calls_out: int = 0
     untold: int = 0
     breaches: list[Breach] = field(default_factory=list[Breach])
+    bound: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -91,6 +93,7 @@ async def audit(out: str | Store, clock: Clock | None = None) -> Audit:
     spare = await retried(manifest.clock, unreferenced)
     report.unreferenced = len(spare)
     at_once = asyncio.Semaphore(_READ_AT_ONCE)
+    report.breaches += [Breach("I12", document, what) for document, what in await book_wrongs(manifest, report.bound)]
     report.breaches += [b for b in await asyncio.gather(*(_spare(manifest, k, at_once, report) for k in spare)) if b]
     return report
 
@@ -148,8 +151,10 @@ async def _audit_records(manifest: Manifest, state: State, report: Audit, refere
         async with at_once:
             return [*_record_breaches(document, record), *await _result_breaches(manifest, document, record, report)]
 
-    for record in state.records.values():
+    for document, record in state.records.items():
         report.documents += 1
+        if isinstance(batch := record.get("batch"), dict):
+            report.bound[str(cast("Json", batch).get("name")), record.get("status", "")] = document
         report.statuses[record.get("status", "")] += 1
         report.spent += usage_of(record)
         report.calls_out += bool(record.get("asking"))
@@ -180,6 +185,8 @@ def _record_breaches(document: str, record: Record) -> Iterator[Breach]:
             yield Breach("I11", document, "its record and its history differ on whether a call is out")
         if not replay.same_spend(record):
             yield Breach("I11", document, "the sums of its record are not those of its history")
+        for wrong in batch_wrongs(record):
+            yield Breach("I12", document, wrong)
         if record["status"] == "failed" and not record.get("reason"):
             yield Breach("form", document, "it failed, and no reason is given")
     except _ODD_FORM as exc:
@@ -212,12 +219,12 @@ class _Replay:
             return self._claim(kind, event, before)
         if kind == "failed" and "dead" in event:
             return None if before == "running" and event["dead"] == self.owner else f"declared poison at {at} unclaimed"
-        if kind in _FINISHES or kind in ("released", "asking"):
+        if kind in _FINISHES or kind in ("released", "asking", "batched", "collected"):
             return self._by_holder(kind, event, before)
         return f"unknown event {kind!r} at {at}"
 
     def _next(self, kind: str) -> str:
-        if kind in ("claimed", "taken over", "resumed", "asking"):
+        if kind in ("claimed", "taken over", "resumed", "asking", "collected"):
             return "running"
         return kind if kind in _FINISHES else "pending"
 

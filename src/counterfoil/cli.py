@@ -118,9 +118,20 @@ def cli() -> None:
     help="Most calls for one answer, before the document fails.",
 )
 @click.option(
+    "--call-timeout",
+    type=click.FloatRange(1.0, 600.0),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Longest a model call may take; then it is given up and made again.",
+)
+@click.option(
     "--price",
     metavar="INPUT/OUTPUT",
     help="What the model costs, in dollars for a million tokens, e.g. 0.40/1.60; INPUT/OUTPUT/CACHED for cached input.",
+)
+@click.option(
+    "--batch", is_flag=True, help="Ask by the batch API of openai or anthropic: half the price, within a day."
 )
 @click.option("--include", multiple=True, metavar="GLOB", help="Only files whose path or name matches; repeatable.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Take the first N documents of SOURCE only.")
@@ -264,6 +275,30 @@ def verify(out: str, as_json: bool) -> None:
     else:
         print_audit(report)
     raise SystemExit(1 if report.breaches else 0)
+
+
+@cli.command(short_help="Batches at the provider: what they are at; --cancel ends them.")
+@OUT
+@click.option("--cancel", is_flag=True, help="Tell those that run, or those named, to end.")
+@AS_JSON
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+def batches(out: str, cancel: bool, as_json: bool, names: Sequence[str]) -> None:
+    """The batches that runs with --batch have submitted for OUT, as the provider sees them now.
+
+    What a cancelled batch had answered is billed, and collected by the next run. Needs the key that submitted them.
+    """
+    from .command_batches import print_batches, see_batches
+    from .views import print_json
+
+    seen = _run(see_batches(out, names, cancel=cancel))
+    if as_json:
+        print_json([one.as_json() for one in seen])
+    else:
+        print_batches(seen)
+    if cancel:
+        count = sum(one.cancelled for one in seen)
+        ended = "1 batch was" if count == 1 else f"{count} batches were"
+        click.echo(f"{ended} told to end; the next `run` collects what was answered, which is billed", err=True)
 
 
 cli.add_command(lab)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 import time
@@ -14,7 +15,9 @@ from decimal import Decimal
 from importlib import import_module
 from typing import Any
 
+from .batch import open_batch_service
 from .clock import Clock
+from .command_run_batch import run_at, sentences, still_running
 from .display import Display, Snapshot
 from .document import Images, Limits, ReaderName
 from .errors import SetupError
@@ -34,6 +37,8 @@ _PRELOAD = ("counterfoil.extract", "counterfoil.reader")
 _PRELOAD_OFFLINE = (*_PRELOAD, "counterfoil.einvoice", "counterfoil.rules", "counterfoil.checks")
 # Seconds from the opening of a model until its answers arrive, or more.
 _FIRST_ANSWER = 0.5
+# Files that a run has open beside its connections: pipes to the reading processes, documents, streams.
+_OTHER_FILES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,9 @@ class Options:
     tpm: int | None = None
     max_attempts: int = 6
     max_cost: Decimal | None = None
+    call_timeout: float = 120.0
     price: str | None = None
+    batch: bool = False
     include: Sequence[str] = ()
     limit: int | None = None
     shards: int | None = None
@@ -73,20 +80,13 @@ _SHOWN = 40
 
 async def run_batch(options: Options, display: Display, environ: Mapping[str, str] = os.environ) -> Report:
     """Runs a batch to its end, or until a signal stops it. Raises `CounterfoilError`s about the run as a whole."""
-    if options.reader == "model" and not options.model:
-        raise SetupError("--reader model needs --model PROVIDER:NAME")
-    if options.model and options.reader in ("xml", "rules"):
-        raise SetupError(f"--reader {options.reader} asks no model; leave out --model, or use --reader auto or model")
-    if options.price and not options.model:
-        raise SetupError("--price is what a model's calls cost; it needs --model PROVIDER:NAME")
-    if options.max_cost is not None and not options.model:
-        raise SetupError("--max-cost bounds what a model's calls cost; it needs --model PROVIDER:NAME")
-    if options.images == "always" and not options.model:
-        raise SetupError("--images always shows pages to a model; it needs --model PROVIDER:NAME")
+    _refuse_contradictions(options)
     prices = Prices.parse(options.price) if options.price else LIST_PRICES
     if options.max_cost is not None and options.model and not prices.known(options.model):
         raise SetupError(f"--max-cost: the price of {options.model} is not known; give it with --price INPUT/OUTPUT")
     started, clock, limits = time.monotonic(), Clock(), Limits()
+    if options.model:
+        _open_files(options.concurrency)
     async with AsyncExitStack() as stack:
         signals = stack.enter_context(Signals())
         asked = options.model if options.reader in ("auto", "model") else None
@@ -94,8 +94,10 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         offload = await stack.enter_async_context(Offload(limits=limits, preload=preload))
         offload.warm()
         concurrency = calls_at_once(asked or "", options.concurrency)
-        opening = open_model(asked, concurrency=concurrency, environ=environ) if asked else nullcontext()
-        importing = asyncio.create_task(asyncio.to_thread(_import_client, asked))  # while the store answers
+        calls = None if options.batch else asked
+        opening = open_model(calls, concurrency=concurrency, environ=environ) if calls else nullcontext()
+        batches = open_batch_service(asked, environ) if asked and options.batch else nullcontext()
+        importing = asyncio.create_task(asyncio.to_thread(_import_client, calls))  # while the store answers
         source = await open_source(
             options.source, out=options.out, include=options.include, limit=options.limit, clock=clock
         )
@@ -122,16 +124,50 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
             concurrency,
             limits,
             max_attempts=options.max_attempts,
+            call_timeout=options.call_timeout,
             prices=prices,
             images=options.images,
             max_cost=options.max_cost,
         )
-        run = Run(Tools(source, manifest, worker, offload, pace, model), settings)
+        tools, service = Tools(source, manifest, worker, offload, pace, model), await stack.enter_async_context(batches)
+        run = await run_at(stack, tools, settings, service, model=asked, environ=environ)
         signals.handle(run)
         async with display.following(lambda: snapshot(run, started)):
             await run.work(known)
         offload.retire()
+        for sentence in sentences(run, options.out):
+            display.note(sentence)
         return await _report(run, started)
+
+
+def _refuse_contradictions(options: Options) -> None:
+    """Raises `SetupError` for options that do not go together."""
+    if options.reader == "model" and not options.model:
+        raise SetupError("--reader model needs --model PROVIDER:NAME")
+    if options.model and options.reader in ("xml", "rules"):
+        raise SetupError(f"--reader {options.reader} asks no model; leave out --model, or use --reader auto or model")
+    if options.price and not options.model:
+        raise SetupError("--price is what a model's calls cost; it needs --model PROVIDER:NAME")
+    if options.max_cost is not None and not options.model:
+        raise SetupError("--max-cost bounds what a model's calls cost; it needs --model PROVIDER:NAME")
+    if options.images == "always" and not options.model:
+        raise SetupError("--images always shows pages to a model; it needs --model PROVIDER:NAME")
+    if options.batch and not options.model:
+        raise SetupError("--batch asks a model; it needs --model openai:NAME or anthropic:NAME")
+
+
+def _open_files(concurrency: int) -> None:
+    """Lets this process have a connection to the model, and one to the store, for each call at once."""
+    wanted = 2 * concurrency + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < concurrency + _OTHER_FILES:
+        raise SetupError(
+            f"--concurrency {concurrency} needs {concurrency + _OTHER_FILES} open files, and this process may have "
+            f"{hard}; lower it, or raise the limit (ulimit -Hn)"
+        )
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _import_client(model: str | None) -> None:
@@ -201,6 +237,7 @@ async def _report(run: Run, started: float) -> Report:
         "wall_s": round(time.monotonic() - started, 3),
         "commits": manifest.stats.commits,
         "conflicts": manifest.stats.conflicts,
+        "batches_running": still_running(run),
         "unknown_calls": spent["unknown_calls"],
     }
     return Report(summary, failures, rows if statuses.total() <= _SHOWN else [], interrupted, run.cost_reached)

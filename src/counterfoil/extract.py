@@ -75,7 +75,7 @@ def examine(
         rules = "fallback"
     reading = read_document(data, limits, rules=rules)
     if reading.xml_invoice is not None and reader in ("auto", "xml"):
-        return Examined(reading, _checked(reading.xml_invoice, "xml", reading, today))
+        return Examined(reading, checked(reading.xml_invoice, "xml", reading, today))
     if reader == "xml":
         raise InputError(reading.xml_problem or "there is no e-invoice XML in this file")
     if reading.kind == "xml":
@@ -87,7 +87,7 @@ def examine(
     reading = _unread_told(reading)
     if reading.rules_invoice is None:
         return Examined(reading, None)
-    return Examined(reading, _checked(reading.rules_invoice, "rules", reading, today))
+    return Examined(reading, checked(reading.rules_invoice, "rules", reading, today))
 
 
 def _with_images(reading: Reading, data: bytes, images: Images, limits: Limits) -> Reading:
@@ -118,11 +118,12 @@ async def ask_model(
     clock: Clock,
     *,
     max_attempts: int,
+    call_timeout: float,
     prices: Prices,
 ) -> Extraction:
     """Has the model read the text and see the images. `permit` is awaited before each call and forbids it by raising;
-    `max_attempts` bounds the calls for one answer, `prices` cost them. An error that ends this bears what was used as
-    its `usage`."""
+    `max_attempts` bounds the calls for one answer, `call_timeout` each of them (s), `prices` cost them. An error that
+    ends this bears what was used as its `usage`."""
     from .extract_model import extract_with_model
 
     invoice, usage = await extract_with_model(
@@ -134,17 +135,19 @@ async def ask_model(
         random=clock.random,
         permit=permit,
         max_attempts=max_attempts,
+        deadline=call_timeout,
         images=reading.images,
         prices=prices,
     )
     try:
-        return _checked(invoice, "model", reading, today, usage)
+        return checked(invoice, "model", reading, today, usage)
     except Exception as error:
         error.__dict__["usage"] = usage
         raise
 
 
-def _checked(invoice: Invoice, reader: str, reading: Reading, today: date, usage: Usage = _NOTHING) -> Extraction:
+def checked(invoice: Invoice, reader: str, reading: Reading, today: date, usage: Usage = _NOTHING) -> Extraction:
+    """What a reader (xml, rules, model) made of a document, with what the checks say of it."""
     from .checks import check_invoice, contradicts_page, tidy
 
     invoice = tidy(invoice)

@@ -26,6 +26,9 @@ __all__ = ["PROMPT_VERSION", "extract_with_model", "usage_of"]
 BACK_OFF_BASE = 1.0
 BACK_OFF_CAP = 60.0
 """Seconds. After failure n (from 0) the wait is a random time up to base x 2^n, at most the cap: full jitter."""
+LONGEST_REFUSED = 900.0
+"""Seconds. A document whose calls were refused for the rate `max_attempts` times running fails only after so long: the
+first burst against a limit is no fault of its own, but a day's quota that is used up must not hold a run for ever."""
 
 NO_ANSWER = (Unanswered, asyncio.CancelledError)
 """What a call ends with that may have been worked on, and be billed, though nothing is known of it."""
@@ -50,7 +53,8 @@ async def extract_with_model(
 ) -> tuple[Invoice, Usage]:
     """The invoice that the model reads in `text` and sees on `images`, and what the calls took.
 
-    `max_attempts` bounds the calls for one answer, `max_repairs` the answers that are sent back; a call is given up
+    `max_attempts` bounds the failed calls for one answer (refusals for the rate are counted by themselves, and bounded
+    by `LONGEST_REFUSED` too), `max_repairs` the answers that are sent back; a call is given up
     after `deadline` seconds, and counts as one that may have been paid. `permit` is awaited before each call
     goes out, with what was used until then, and forbids it by raising.
     Raises `Unavailable` after the last attempt, `SetupError` at once, `InputError` where the model declines, the
@@ -101,13 +105,21 @@ class _Caller:
 
     async def ask(self, turns: tuple[Turn, ...]) -> Answer:
         request = Request(turns, invoice_schema(), "invoice")
-        failures = 0
+        failures = refusals = 0
+        refused_since: float | None = None
         while True:
             try:
                 return await self._call(request)
+            except RateLimited as error:
+                now = self.pace.now()
+                refused_since = now if refused_since is None else refused_since
+                wait = self._back_off(refusals, error)
+                refusals += 1
+                if refusals >= self.max_attempts and now - refused_since >= LONGEST_REFUSED:
+                    raise
             except Unavailable as error:
                 wait = self._back_off(failures, error)
-                failures += 1
+                failures, refusals, refused_since = failures + 1, 0, None
                 if failures >= self.max_attempts:
                     raise
             await self.sleep(wait)

@@ -97,7 +97,7 @@ def _of_image_file(data: bytes, limits: Limits) -> Iterator[PageImage]:
                 _check_pixels(picture.size, limits)
                 # A JPEG is decoded at a fraction of its size where that is enough.
                 picture.draft(None, (LONGEST_SIDE, LONGEST_SIDE))
-                yield _page_image(index + 1, _on_paper(ImageOps.exif_transpose(picture)))
+                yield _page_image(index + 1, ImageOps.exif_transpose(_on_paper(_shrunk(picture))))
     except Image.DecompressionBombError as exc:
         raise InputError(f"the image has more pixels than the limit of {limits.max_pixels:,}") from exc
     except UnidentifiedImageError as exc:
@@ -113,10 +113,19 @@ def _check_pixels(size: tuple[int, int], limits: Limits) -> None:
         )
 
 
-def _on_paper(picture: Any) -> Any:
-    """The picture in RGB, what is transparent in it on white; 16 bits become 8."""
-    if picture.mode.startswith("I;16"):
+def _shrunk(picture: Any) -> Any:
+    """A copy no longer than `LONGEST_SIDE`, made first of all: a large picture must not be held in several forms."""
+    if picture.mode.startswith("I;16"):  # 16 bits become 8
         picture = picture.convert("I").point([level // 256 for level in range(65536)], "L")
+    if picture.mode in ("1", "P"):  # or black and white would stay so, and thin lines go
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB" if picture.mode == "P" else "L")
+    scale = min(1.0, LONGEST_SIDE / max(picture.size))
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _on_paper(picture: Any) -> Any:
+    """The picture in RGB, what is transparent in it on white."""
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     seen = picture.convert("RGBA")
@@ -126,7 +135,6 @@ def _on_paper(picture: Any) -> Any:
 
 
 def _page_image(number: int, picture: Any) -> PageImage:
-    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), reducing_gap=3.0)
     body = BytesIO()
     picture.save(body, "JPEG", quality=QUALITY)
     return PageImage(number, "image/jpeg", body.getvalue())

@@ -34,6 +34,7 @@ def result_content(
         "worker": worker,
         "attempt": claim.attempt,
         "written": at,
+        **({"request": claim.request} if claim.request else {}),
     }
 
 

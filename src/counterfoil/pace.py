@@ -73,6 +73,10 @@ class Pace:
             finally:
                 self.in_flight -= 1
 
+    def now(self) -> float:
+        """Seconds on the clock that the pace goes by."""
+        return self._clock.monotonic()
+
     def share(self, workers: int) -> None:
         """Of `rpm` and `tpm` one part of `workers` is this process's from now on. May be called at any time."""
         workers = max(workers, 1)

@@ -47,8 +47,8 @@ _OTHERS_LOOKED_AT_EVERY = 1.0
 class Settings:
     """How documents are read, and how much happens at once. `grace` is how long (s) calls in flight may take to end
     once the run is told to stop; `poll` the longest time (s) between two looks at what other workers did.
-    `max_attempts` bounds the calls for one answer; `prices` say what they cost; `images` which pages a model
-    sees; `max_cost` (US dollars) bounds what all calls of the OUT cost."""
+    `max_attempts` bounds the calls for one answer, `call_timeout` each of them (s); `prices` say what they cost;
+    `images` which pages a model sees; `max_cost` (US dollars) bounds what all calls of the OUT cost."""
 
     reader: ReaderName = "auto"
     concurrency: int = 128
@@ -56,6 +56,7 @@ class Settings:
     grace: float = 30.0
     poll: float = 5.0
     max_attempts: int = 6
+    call_timeout: float = 120.0
     prices: Prices = LIST_PRICES
     images: Images = "auto"
     max_cost: Decimal | None = None
@@ -102,7 +103,7 @@ class Run:
         self.clock = tools.manifest.clock
         self.tally = Tally()
         self._results = Results(tools.manifest.store, self.clock)
-        self._recipe = recipe(settings.reader, tools.model.name if tools.model else None, settings.images)
+        self._recipe = recipe(settings.reader, self.model_name, settings.images)
         self._stopping = asyncio.Event()
         self.cost_reached = False
         self._patient = replace(self.clock, sleep=self._sleep_unless_stopping)
@@ -119,6 +120,11 @@ class Run:
         self._inputs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
+    def model_name(self) -> str | None:
+        """The model that reads documents, None without one."""
+        return self.tools.model.name if self.tools.model else None
+
+    @property
     def stopping(self) -> bool:
         return self._stopping.is_set()
 
@@ -132,7 +138,7 @@ class Run:
         """Brings every document of the source to an end, sharing the work with whoever else is at this manifest."""
         planning = asyncio.create_task(self._plan(known), name="plan")
         if known and not self.tools.worker.statuses:
-            self._read_early(known[: self._room()])
+            self._read_early([entry for entry in known if self.tools.worker.is_next(entry.key)][: self._room()])
         try:
             while not self.stopping and not self._all_done(planning):
                 for claim in await self._next_claims(planning):
@@ -216,13 +222,16 @@ class Run:
 
     async def _wait(self, alone: bool) -> None:
         """Until something happens here, or for a while: short at first where others hold all that is left."""
-        wait = min(_OTHERS_LOOKED_AT_EVERY, 0.1 * 2**self._quiet) if alone else self.settings.poll
+        wait = self._look_again_after(alone)
         self._quiet = min(self._quiet + 1, 10) if alone else 0
         timer = asyncio.create_task(self._sleep_then_look(wait))
         try:
             await self.tools.worker.news.wait()
         finally:
             timer.cancel()
+
+    def _look_again_after(self, alone: bool) -> float:
+        return min(_OTHERS_LOOKED_AT_EVERY, 0.1 * 2**self._quiet) if alone else self.settings.poll
 
     async def _sleep_then_look(self, seconds: float) -> None:
         await self.clock.sleep(seconds)
@@ -280,14 +289,16 @@ class Run:
     async def _outcome(self, claim: Claim) -> None:
         early = self._early.pop(claim.document, None)
         body = await (early.body if early else self._fetch(claim.document, claim.record["size"]))
-        name = input_of(body, self._recipe, claim.record.get("take", 0))
+        name = claim.input = input_of(body, self._recipe, claim.record.get("take", 0))
         async with self._inputs.setdefault(name, asyncio.Lock()):  # equal documents wait for the first, and adopt
             if stored := await self._results.find(name):
-                return await settled(self._settle(claim, name, stored, adopted=True))
+                await settled(self._settle(claim, name, stored, adopted=True))
+                return
             examined = await (early.examined if early else self._examine(body))
             del body, early  # a thousand documents that wait for their model need not stay in memory
             extraction = examined.extraction or await self._ask(claim, examined)
-            return await settled(self._keep(claim, name, extraction))
+            if extraction is not None:
+                await settled(self._keep(claim, name, extraction))
 
     async def _sleep_unless_stopping(self, seconds: float) -> None:
         """Between two attempts: a run that is being stopped need not wait for what it will not do."""
@@ -312,11 +323,12 @@ class Run:
 
     async def _examine(self, body: bytes) -> Examined:
         self._go_on()
-        settings, has_model = self.settings, self.tools.model is not None
+        settings, has_model = self.settings, self.model_name is not None
         limits, today, images = settings.limits, self.clock.utc().date(), settings.images
         return await self.tools.offload.run(examine, body, settings.reader, has_model, limits, today, images)
 
-    async def _ask(self, claim: Claim, examined: Examined) -> Extraction:
+    async def _ask(self, claim: Claim, examined: Examined) -> Extraction | None:
+        """What the model makes of a document; None if the claim was left to somebody who will ask it."""
         assert self.tools.model is not None, "only with a model is a document left to it"
 
         async def permit(so_far: Usage) -> None:
@@ -338,6 +350,7 @@ class Run:
                 today,
                 self._patient,
                 max_attempts=self.settings.max_attempts,
+                call_timeout=self.settings.call_timeout,
                 prices=self.settings.prices,
             )
             claim.used = extraction.usage

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
+from .batch_book import BATCHES
 from .clock import Clock
 from .errors import CounterfoilError, InputError, SetupError
 from .locations import local_path, open_store
@@ -27,7 +28,7 @@ NEVER = frozenset(
     ".md5 .db .sqlite .lock .bak .tmp".split()
 )
 _KEPT = 10_000
-_PLANNED_AT_ONCE = 100_000
+_PLANNED_AT_ONCE = 500_000
 _PER_SHARD = 128
 
 
@@ -81,7 +82,7 @@ class Source:
 
     def _is_output(self, key: str) -> bool:
         if self.left_out == "":
-            return key == HEADER or key.startswith(("manifest/", "results/", "workers/"))
+            return key in (HEADER, BATCHES) or key.startswith(("manifest/", "results/", "workers/"))
         return self.left_out is not None and (key + "/").startswith(self.left_out + "/")
 
     async def fetch(self, document: str, size: int, max_bytes: int) -> bytes:

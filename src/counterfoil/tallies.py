@@ -7,7 +7,7 @@ record: what it needs of one is counted, and the record let go. It never reads o
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from .commit import Records
@@ -17,10 +17,13 @@ from .spend import NOTHING, usage_of
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """One shard: records by status, claims (document: attempt) by owner, what was spent, how many calls are out."""
+    """One shard: records by status, claims (document: attempt) by owner, documents that are not finished by the batch
+    they belong to (all of them `bound`, the pending ones `waiting`), what was spent, and how many calls are out."""
 
     statuses: Counter[str] = field(default_factory=Counter[str])
     claims: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
+    bound: Counter[str] = field(default_factory=Counter[str])
+    waiting: Counter[str] = field(default_factory=Counter[str])
     spent: Usage = NOTHING
     out: int = 0
 
@@ -28,17 +31,27 @@ class Tally:
     def of(cls, records: Records, *, spending: bool = False) -> Tally:
         """`spending`: count what was spent too."""
         claims: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        bound, waiting = Counter[str](), Counter[str]()
         for document, record in records.items():
             if record.get("status") == "running":
                 claims[record["owner"]][document] = record["attempt"]
+            if "batch" in record and record["status"] in _UNFINISHED:
+                bound[record["batch"]["name"]] += 1
+                waiting[record["batch"]["name"]] += record["status"] == "pending"
         statuses = Counter(record.get("status", "") for record in records.values())
         if not spending:
-            return cls(statuses, dict(claims))
+            return cls(statuses, dict(claims), bound, waiting)
         spent = sum((usage_of(record) for record in records.values() if record.get("calls")), NOTHING)
-        return cls(statuses, dict(claims), spent, sum("asking" in record for record in records.values()))
+        out = sum("asking" in record for record in records.values())
+        return cls(statuses, dict(claims), bound, waiting, spent, out)
+
+    def claimable(self, awake: Collection[str]) -> int:
+        """Pending records that wait for no batch, or for one of those that have come to an end."""
+        return self.statuses["pending"] - sum(n for name, n in self.waiting.items() if name not in awake)
 
 
 _EMPTY = Tally()
+_UNFINISHED = ("pending", "running")
 
 
 class Tallies:
@@ -48,6 +61,9 @@ class Tallies:
         self._spending = spending
         self._shards: dict[int, Tally] = {}
         self._statuses = Counter[str]()
+        self._bound = Counter[str]()
+        self.unfinished: set[int] = set()
+        """Shards with a document that is not finished: of thousands, those alone are asked for claims."""
         self.spent = NOTHING
         self.out = 0
 
@@ -55,6 +71,11 @@ class Tallies:
     def statuses(self) -> Counter[str]:
         """Records by status over all shards."""
         return +self._statuses
+
+    @property
+    def bound(self) -> Counter[str]:
+        """Documents that are not finished by the batch they belong to, over all shards."""
+        return +self._bound
 
     def of(self, shard: int) -> Tally | None:
         """None if it was never seen."""
@@ -72,7 +93,13 @@ class Tallies:
     def _set(self, shard: int, tally: Tally) -> None:
         known = self._shards.get(shard, _EMPTY)
         self._shards[shard] = tally
-        self._statuses.subtract(known.statuses)
-        self._statuses.update(tally.statuses)
+        open_now = any(tally.statuses[status] for status in _UNFINISHED)
+        (self.unfinished.add if open_now else self.unfinished.discard)(shard)
+        for sums, gone, here in (
+            (self._statuses, known.statuses, tally.statuses),
+            (self._bound, known.bound, tally.bound),
+        ):
+            sums.subtract(gone)
+            sums.update(here)
         self.spent = self.spent - known.spent + tally.spent
         self.out += tally.out - known.out

@@ -65,13 +65,21 @@ def plan(documents: Iterable[tuple[str, str, int]], at: str) -> Change:
 
 
 def claim(
-    me: str, most: int, orphans: Mapping[str, int], held: Collection[str], at: str, *, asking: bool = False
+    me: str,
+    most: int,
+    orphans: Mapping[str, int],
+    held: Collection[str],
+    at: str,
+    *,
+    asking: bool = False,
+    awake: Collection[str] = (),
 ) -> Change:
     """Claims up to `most` documents: pending ones, those of dead owners, and ours that we do not know of (a claim whose
     verdict we missed). A document that has outlived `MAX_DEATHS` workers becomes failed instead, as poison.
 
     `orphans` are the very claims (document: attempt) whose owners were found dead: what was claimed since is not.
-    `asking`: the first call of each follows at once, without an intent of its own."""
+    `asking`: the first call of each follows at once, without an intent of its own. A document that waits for a batch is
+    left alone unless that is one of those `awake`, which have come to an end."""
 
     def change(records: Records) -> Records:
         updates: dict[str, Record] = {}
@@ -79,12 +87,15 @@ def claim(
         for document, record in records.items():
             if claimed >= most:
                 break
-            status, owner = record["status"], record["owner"]
+            status, owner, batch = record["status"], record["owner"], record.get("batch")
+            if batch is not None and batch["name"] not in awake:
+                continue
+            first = asking and batch is None
             if status == "running" and orphans.get(document) == record["attempt"]:
-                updates[document] = taken = _take_over(record, me, at, asking)
+                updates[document] = taken = _take_over(record, me, at, first)
                 claimed += taken["status"] == "running"
             elif status == "pending" or (status == "running" and owner == me and document not in held):
-                updates[document] = _claimed(record, me, at, "claimed", asking)
+                updates[document] = _claimed(record, me, at, "claimed", first)
                 claimed += 1
         return updates
 
@@ -180,7 +191,8 @@ def finish(document: str, me: str, attempt: int, facts: Mapping[str, Any], usage
             return {document: known}
         record = _held(records, document, me, attempt)
         event = _event(record, at, facts["status"], by=me, attempt=attempt, **_settled(facts), **spent(usage))
-        return {document: {**_unclaimed(record), **facts, **added(record, usage), "history": event}}
+        settled = {key: value for key, value in _unclaimed(record).items() if key != "batch"}
+        return {document: {**settled, **facts, **added(record, usage), "history": event}}
 
     return change
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from . import transitions
+from . import transitions, transitions_batch
 from .commit import Change, Record, Records
 from .document import Usage
 from .errors import ClaimLost, CommitUncertain, CounterfoilError
@@ -23,6 +23,7 @@ from .manifest import Manifest, shard_of
 from .spend import NOTHING
 from .tallies import Tallies
 from .tasks import settled
+from .transitions_batch import HandOver
 
 LEASE = 30.0
 COMPANY_SEEN_EVERY = 2.0
@@ -34,7 +35,9 @@ _MANY_SHARDS = 64
 class Claim:
     """A document that is ours to finish, as long as nobody supersedes (owner, attempt). The attempt changes when a
     worker that was away takes its claims up again. `used` is what all calls of this claim took so far; `told` is the
-    part of it that the record has, and `asking` the call that may be out by what the record says."""
+    part of it that the record has, and `asking` the call that may be out by what the record says. `owed` is what the
+    request took that its batch answered: it stays there to be collected until the claim is finished. `request` is that
+    one, once a result is made of its answer. `input` is the name of what was read, once it was."""
 
     document: str
     attempt: int
@@ -42,6 +45,9 @@ class Claim:
     asking: int = 0
     told: Usage = NOTHING
     used: Usage = NOTHING
+    owed: Usage = NOTHING
+    request: str | None = None
+    input: str = ""
 
     @property
     def untold(self) -> Usage:
@@ -62,6 +68,8 @@ class Worker:
         self._assuring = asyncio.Lock()
         self._held: defaultdict[int, dict[str, Claim]] = defaultdict(dict)
         self._tallies = Tallies(spending=spending)
+        self.awake: frozenset[str] = frozenset()
+        """Batches that have come to an end, so that their documents may be claimed."""
         self._marks: dict[int, str] = {}
         # Workers begin at different shards, so that they seldom meet at one.
         self._at = shard_of(self._me, manifest.shards)
@@ -131,6 +139,11 @@ class Worker:
         return self._tallies.statuses
 
     @property
+    def bound(self) -> Counter[str]:
+        """Documents that are not finished by the batch they belong to, as last seen."""
+        return self._tallies.bound
+
+    @property
     def spending(self) -> tuple[Usage, int]:
         """What the records of the whole manifest say was spent, as last seen, and how many calls are out by them.
 
@@ -143,6 +156,11 @@ class Worker:
         return len(self._liveness.alive() | {self._me})
 
     @property
+    def name(self) -> str:
+        """The writer that this worker is in records."""
+        return self._me
+
+    @property
     def held(self) -> int:
         """How many documents are ours to finish."""
         return sum(map(len, self._held.values()))
@@ -150,8 +168,12 @@ class Worker:
     def _shard(self, document: str) -> int:
         return shard_of(document, self._manifest.shards)
 
+    def is_next(self, document: str) -> bool:
+        """Whether a document is in the shard from which claims are taken next."""
+        return self._shard(document) == self._at
+
     def _ours(self, claim: Claim) -> bool:
-        return self._held[self._shard(claim.document)].get(claim.document) is claim
+        return self._held.get(self._shard(claim.document), {}).get(claim.document) is claim
 
     async def survey(self) -> None:
         """Looks at what others did: one LIST, and one GET of each shard that changed since."""
@@ -174,8 +196,9 @@ class Worker:
         """Up to `most` new claims, all of one shard; none if there is nothing to claim at the moment. With `asking`
         the first call of each may go out at once: the claim itself is the intent."""
         for _ in range(self._manifest.shards):
-            if claims := await self._claim_in(self._at, most, asking):
+            if self._at in self._tallies.unfinished and (claims := await self._claim_in(self._at, most, asking)):
                 return claims
+            self._forget(self._at)
             self._at = (self._at + 1) % self._manifest.shards
         return []
 
@@ -183,13 +206,12 @@ class Worker:
         tally = self._tallies.of(shard)
         if tally is None:
             return []
-        ours = frozenset(self._held[shard])
+        ours = frozenset(self._held.get(shard, ()))
         dead = await self._liveness.dead(tally.claims.keys() - {self._me})
         orphans = {document: attempt for owner in dead for document, attempt in tally.claims[owner].items()}
-        if not (tally.statuses["pending"] or orphans or len(tally.claims.get(self._me, ())) > len(ours)):
-            self._forget(shard)
+        if not (tally.claimable(self.awake) or orphans or len(tally.claims.get(self._me, ())) > len(ours)):
             return []
-        change = transitions.claim(self._me, most, orphans, ours, self._clock.stamp(), asking=asking)
+        change = transitions.claim(self._me, most, orphans, ours, self._clock.stamp(), asking=asking, awake=self.awake)
         claimed: list[Claim] = []
         with suppress(CommitUncertain):  # if it landed, the next claim in this shard finds those documents as ours
             await self._commit(shard, change, partial(self._took, claimed))
@@ -213,7 +235,7 @@ class Worker:
 
     def _forget(self, shard: int) -> None:
         """Keeps the memory of a worker small where there are many shards: those at hand are all that it keeps."""
-        if not self._held[shard] and self._manifest.shards > _MANY_SHARDS:
+        if self._manifest.shards > _MANY_SHARDS and not self._held.get(shard):
             self._manifest.register(shard).forget()
 
     async def assure(self, claim: Claim) -> None:
@@ -273,7 +295,7 @@ class Worker:
     async def finish(self, claim: Claim, facts: Mapping[str, Any], found: Usage = NOTHING) -> None:
         """Records the outcome and what the calls of this claim took, durably; `found` is what an adopted result tells
         of calls before it. Raises `ClaimLost` if another worker has taken the document over."""
-        at, rest = self._clock.stamp(), claim.untold + found
+        at, rest = self._clock.stamp(), claim.untold + claim.owed + found
 
         def landed(_: Records) -> None:
             self._drop(claim)
@@ -281,6 +303,53 @@ class Worker:
         await self._of_claim(
             claim, lambda attempt: transitions.finish(claim.document, self._me, attempt, facts, rest, at), landed
         )
+
+    async def collected(self, claim: Claim) -> None:
+        """Records what the request took that a batch answered, durably; the claim goes on without a batch."""
+        at = self._clock.stamp()
+
+        def landed(updates: Records) -> None:
+            claim.owed, claim.record = NOTHING, updates[claim.document]
+
+        await self._of_claim(
+            claim,
+            lambda attempt: transitions_batch.collected(claim.document, self._me, attempt, claim.owed, at),
+            landed,
+        )
+
+    async def hand_over(self, claims: Mapping[Claim, Mapping[str, Any]]) -> set[Claim]:
+        """Leaves documents to a batch that is about to be submitted, durably, each with its request in it. Returns
+        those that were left to it; the claims of the others were lost."""
+        by_shard: defaultdict[int, list[Claim]] = defaultdict(list)
+        for claim in claims:
+            by_shard[self._shard(claim.document)].append(claim)
+        done: set[Claim] = set()
+        await asyncio.gather(*(self._hand_over(shard, of, claims, done) for shard, of in by_shard.items()))
+        return done
+
+    async def _hand_over(
+        self, shard: int, given: Sequence[Claim], batch: Mapping[Claim, Mapping[str, Any]], done: set[Claim]
+    ) -> None:
+        at, pairs = self._clock.stamp(), [(claim, claim.attempt) for claim in given]
+
+        def landed(updates: Records) -> None:
+            for claim, attempt in pairs:
+                if claim.document in updates:
+                    done.add(claim)
+                if claim.document in updates or claim.attempt == attempt:
+                    self._drop(claim)
+
+        handed = [HandOver(c.document, attempt, batch[c], c.untold + c.owed) for c, attempt in pairs]
+        while True:
+            with suppress(CommitUncertain):  # what landed already is found so
+                await self._commit(shard, transitions_batch.hand_over(handed, self._me, at), landed)
+                break
+        if again := [claim for claim, _ in pairs if claim not in done and self._ours(claim)]:
+            await self._hand_over(shard, again, batch, done)  # they were taken up again under way
+
+    async def dead(self, workers: Collection[str]) -> Collection[str]:
+        """Which of these workers are known to be dead."""
+        return await self._liveness.dead(set(workers) - {self._me})
 
     async def _of_claim(self, claim: Claim, change: Callable[[int], Change], landed: Callable[[Records], None]) -> None:
         """Commits a change that only the holder of the claim may make, under the attempt that the claim has by then."""
@@ -296,7 +365,10 @@ class Worker:
 
     def _drop(self, claim: Claim) -> None:
         if self._ours(claim):
-            del self._held[self._shard(claim.document)][claim.document]
+            shard = self._shard(claim.document)
+            del self._held[shard][claim.document]
+            if not self._held[shard]:
+                del self._held[shard]  # an emptied dict keeps its room, and there may be thousands of shards
 
     async def release(self, claims: Iterable[Claim]) -> None:
         """Gives claims back unfinished, with what their calls took."""
