@@ -75,6 +75,8 @@ class Mortal:
         self.connected = asyncio.Event()
         self.connected.set()
         self._over = False
+        self.cut: Callable[[str], None] = lambda point: None
+        """Told before and after each write, and may kill."""
 
     async def _pass(self) -> None:
         await asyncio.sleep(self._latency / 2)
@@ -96,14 +98,22 @@ class Mortal:
         await self._pass()
         return outcome
 
+    async def _write(self, key: str, work: Callable[[], Any]) -> Any:
+        self.cut(f"before {key}")
+        await self._pass()
+        outcome = await work()
+        self.cut(f"after {key}")
+        await self._pass()
+        return outcome
+
     async def get(self, key: str) -> Object | None:
         return await self._do(lambda: self._store.get(key))
 
     async def put_new(self, key: str, body: bytes) -> str:
-        return await self._do(lambda: self._store.put_new(key, body))
+        return await self._write(key, lambda: self._store.put_new(key, body))
 
     async def put_if(self, key: str, body: bytes, tag: str) -> str:
-        return await self._do(lambda: self._store.put_if(key, body, tag))
+        return await self._write(key, lambda: self._store.put_if(key, body, tag))
 
     async def put(self, key: str, body: bytes) -> None:
         await self._do(lambda: self._store.put(key, body))

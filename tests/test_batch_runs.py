@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.batch import answer_for, invoice_pdf, records_of
-from tests.batch_provider import Fate
+from tests.batch import Process, answer_for, invoice_pdf, records_of
+from tests.batch_provider import Fate, Provider
 from tests.batch_runs import BatchProcess, batches_of, good, provider
 from tests.test_pipeline import folder_of, out_store, statuses
 from tests.virtual import virtually
@@ -189,6 +189,27 @@ def test_an_answer_that_does_not_fit_is_sent_back_in_the_next_batch():
     virtually(law())
 
 
+def test_a_run_that_knows_no_batches_leaves_those_of_another_alone():
+    """Begun before there was one: it ends when the rest is done, and the other goes on."""
+
+    async def law() -> None:
+        out, at = out_store("plain"), provider()
+        sources = [await folder_of(3), MemoryStore()]
+        await sources[1].put("single.pdf", invoice_pdf("SINGLE"))
+        model = ScriptedModel(answer_for, latency=60.0)
+        plain = Process(out, sources[1], model, seed=1)
+        await asyncio.sleep(5)
+        batched = BatchProcess(out, sources[0], at, seed=2)
+        run = await plain.task
+        assert run.tools.worker.bound.total() == 3
+        assert asyncio.get_running_loop().time() < 300
+        await batched.task
+        records = await records_of(out)
+        assert (len(records), statuses(records), model.calls, len(at.submissions)) == (4, ["done"], 1, 3)
+
+    virtually(law())
+
+
 def test_answers_that_never_fit_end_their_document():
     """After as many repairs as single calls have: three answers, all paid."""
 
@@ -299,46 +320,54 @@ def test_a_kill_at_any_request_to_the_provider_asks_nothing_twice(point: str, la
     virtually(law())
 
 
-@pytest.mark.parametrize("tenths", range(0, 60, 2))
-def test_a_kill_at_any_moment_asks_nothing_twice(tenths: int):
-    """Around the submission, in steps of 0.2 s: claims, intents, book and reply."""
+class Killer:
+    """Kills a process at its n-th point: before or after a write to the store, or a request to the provider."""
 
-    async def law() -> None:
-        name = f"moment-{tenths}"
-        out, source, at = out_store(name), await folder_of(6), provider()
-        first = BatchProcess(out, source, at, seed=1)
-        await asyncio.sleep(tenths / 10)
-        first.kill()
-        await asyncio.sleep(100)
-        await BatchProcess(out, source, at, seed=2).task
-        records = await records_of(out)
-        assert (len(records), statuses(records), len(at.submissions)) == (6, ["done"], 6)
-        await sound(name, records, 6)
+    def __init__(self, process: BatchProcess, n: int) -> None:
+        assert process.service is not None
+        self._process, self._left = process, n
+        self.points = 0
+        process.store.cut = process.service.cut = self
 
-    virtually(law())
+    def __call__(self, point: str) -> None:
+        if point.endswith("look") or "workers/" in point:
+            return
+        self.points += 1
+        self._left -= 1
+        if self._left == 0:
+            self._process.kill()
 
 
-@pytest.mark.parametrize("tenths", range(0, 30, 2))
-def test_a_kill_while_answers_are_collected_pays_nothing_twice(tenths: int):
-    """Around the end of the batch: results, records and the batch's end."""
+async def killed_at(n: int) -> tuple[Any, Provider, int]:
+    """An OUT whose first run was killed at its n-th point, and whose next run came to its end."""
+    out, source, at = out_store(f"killed-{n}"), await folder_of(2), provider()
+    await source.put("copy.pdf", invoice_pdf("N-000", 100))
+    first = BatchProcess(out, source, at, seed=1)
+    killer = Killer(first, n)
+    while not first.task.done() and first.store.connected.is_set():
+        await asyncio.sleep(1)
+    await asyncio.sleep(100)
+    await BatchProcess(out, source, at, seed=2).task
+    return out, at, killer.points
 
-    async def law() -> None:
-        name = f"collect-{tenths}"
-        out, source, at = out_store(name), await folder_of(40), provider()
-        first = BatchProcess(out, source, at, seed=1)
-        while not at.batches or not all(map(at.ended, at.batches.values())):
-            await asyncio.sleep(1)
-        while (await records_of(out))["inv-000.pdf"]["status"] != "running" and tenths:
-            await asyncio.sleep(0.05)
-        await asyncio.sleep(tenths / 10)
-        first.kill()
-        await asyncio.sleep(100)
-        await BatchProcess(out, source, at, seed=2).task
-        records = await records_of(out)
-        assert (statuses(records), len(at.submissions)) == (["done"], 40)
-        await sound(name, records, 40)
 
-    virtually(law())
+def test_a_kill_at_any_write_or_request_asks_nothing_twice():
+    """A loop over all points of a run, submission to last record: all done, each request once, each cent told once."""
+    points = 200
+    for n in range(1, points):
+
+        async def law(n: int = n) -> int:
+            out, at, seen = await killed_at(n)
+            records = await records_of(out)
+            assert (len(records), statuses(records)) == (3, ["done"]), n
+            assert len({request.split("-")[2] for request in at.submissions}) == len(at.submissions) == 2, n
+            await sound(f"killed-{n}", records, 2)
+            return seen
+
+        if virtually(law()) < n:
+            assert n > 30
+            return
+    raise AssertionError("a run has more points than were tried")
 
 
 def test_a_worker_that_wakes_after_its_batch_was_given_up_does_not_submit_it():

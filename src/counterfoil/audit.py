@@ -22,7 +22,7 @@ from .jsonfile import Json, decode
 from .manifest import Manifest, shard_key, shard_of
 from .outcome import untold_usage
 from .results import content_of, digest, result_key
-from .spend import NOTHING, as_json, usage_of
+from .spend import NOTHING, as_json, batch_request, usage_of
 from .store import Store, retried
 
 _FINISHES = {"done", "review", "failed"}
@@ -44,8 +44,9 @@ class Breach:
 class Audit:
     """What was looked at and what was found. `unreferenced` results are no breach: a retry or a crash leaves such.
 
-    `spent` is the sum of the records; `calls_out` are intents without a receipt, `untold` results whose payer died
-    before its record could tell what they cost: whoever takes their document up next tells it.
+    `spent` is the sum of the records; `calls_out` are intents without a receipt, `in_batches` requests that are to be
+    collected, `untold` results whose payer died before its record could tell what they cost: whoever takes their
+    document up next tells it.
     """
 
     documents: int = 0
@@ -55,6 +56,7 @@ class Audit:
     statuses: Counter[str] = field(default_factory=Counter[str])
     spent: Usage = NOTHING
     calls_out: int = 0
+    in_batches: int = 0
     untold: int = 0
     breaches: list[Breach] = field(default_factory=list[Breach])
     bound: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
@@ -66,7 +68,12 @@ class Audit:
             "results": self.results,
             "unreferenced_results": self.unreferenced,
             **{status: self.statuses[status] for status in ("done", "review", "failed", "pending", "running")},
-            "spent": as_json(self.spent) | {"calls_out": self.calls_out, "untold_results": self.untold},
+            "spent": as_json(self.spent)
+            | {
+                "calls_out": self.calls_out,
+                "in_batches": self.in_batches,
+                "untold_results": self.untold,
+            },
             "breaches": [{"invariant": b.invariant, "where": b.where, "what": b.what} for b in self.breaches],
         }
 
@@ -158,6 +165,7 @@ async def _audit_records(manifest: Manifest, state: State, report: Audit, refere
         report.statuses[record.get("status", "")] += 1
         report.spent += usage_of(record)
         report.calls_out += bool(record.get("asking"))
+        report.in_batches += batch_request(record)
         if record.get("result"):
             report.results += 1
             referenced.add(record["result"])

@@ -42,7 +42,8 @@ _BATCHES = ("v1", "messages", "batches")
 MAX_TOKENS = 16_000
 """Of one answer: an invoice of two hundred lines. What is longer is cut off, and told so to the model."""
 _PAGE = 100
-_CLOCKS_DIFFER = timedelta(minutes=10)
+_CLOCKS_DIFFER = timedelta(hours=1)
+"""By which the provider's clock may be behind ours when a listing is searched."""
 _COUNTS = ("processing", "succeeded", "errored", "canceled", "expired")
 _SET_UP = {"authentication_error", "permission_error", "not_found_error", "billing_error"}
 _DOCUMENT = {"invalid_request_error", "request_too_large"}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +31,8 @@ MOST_BYTES = 64_000_000
 QUIET_SECONDS = 2.0
 """A batch is sent once nothing was added for so long, and no document is on its way to it."""
 LONGEST_OPEN = 600.0
+SHARED_BATCHES = 8
+"""Equal documents share a request where the first of them is in one of so many latest batches: that bounds memory."""
 SEND_ATTEMPTS = 8
 _INPUT_SHOWN = 32
 """Hex digits of an input's name in a request's id: what is left of `MAX_ID` tells the batch and the round."""
@@ -76,13 +78,12 @@ class Submitter:
         self._most_bytes = min(MOST_BYTES, service.limits.bytes)
         self._open: _Open | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._asked: dict[tuple[str, int], tuple[str, str]] = {}
+        self._asked: dict[str, dict[tuple[str, int], str]] = {}  # by batch: input and round, to the request's id
         self._closing = asyncio.Event()
 
     async def ask(self, claim: Claim, request: Request, name: str, asked: Asked) -> None:
         """Puts the request for an input into a batch. From here on the claim is the batch's."""
-        known = self._asked.get((name, asked.round))
-        if known and self._shared(claim, known, asked):
+        if self._shared(claim, name, asked):
             return
         size = len(self._service.encoded(BatchRequest("-" * MAX_ID, request)))
         if size > self._service.limits.bytes:
@@ -96,21 +97,24 @@ class Submitter:
         batch.claims[claim] = _facts(batch.name, request_id, asked)
         batch.bytes += size
         batch.last = self._clock.monotonic()
-        self._asked[name, asked.round] = (batch.name, request_id)
+        self._asked[batch.name][name, asked.round] = request_id
         if len(batch.requests) >= self._most:
             self._open = None
 
-    def _shared(self, claim: Claim, known: tuple[str, str], asked: Asked) -> bool:
+    def _shared(self, claim: Claim, name: str, asked: Asked) -> bool:
         """Has an equal document's request answer for this one too, as long as that is on its way."""
-        name, request_id = known
-        facts = _facts(name, request_id, asked) | {"shared": True}
-        if self._open is not None and self._open.name == name:
-            self._open.claims[claim] = facts
-        elif name in self._watch.known and self._watch.known[name].live:
-            self._start(self._join(claim, facts))
-        else:
-            return False
-        return True
+        for batch, requests in self._asked.items():
+            request_id = requests.get((name, asked.round))
+            if request_id is None:
+                continue
+            facts = _facts(batch, request_id, asked) | {"shared": True}
+            if self._open is not None and self._open.name == batch:
+                self._open.claims[claim] = facts
+                return True
+            if batch in self._watch.known and self._watch.known[batch].live:
+                self._start(self._join(claim, facts))
+                return True
+        return False
 
     async def _join(self, claim: Claim, facts: dict[str, Any]) -> None:
         await self._hand_over({claim: facts})
@@ -119,14 +123,17 @@ class Submitter:
     def _begin(self) -> None:
         now = self._clock.monotonic()
         self._open = _Open(new_name(), now, now)
+        self._asked[self._open.name] = {}
+        if len(self._asked) > SHARED_BATCHES:
+            del self._asked[next(iter(self._asked))]
         self._start(self._fill(self._open))
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _guarded(self, work: Any) -> None:
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except CounterfoilError as exc:
@@ -200,7 +207,7 @@ class Submitter:
             try:
                 # The last word before it goes out: whoever took us for dead may have given the batch up.
                 await self._book.send(order.name, len(order.requests))
-                await settled(self._sent(order))
+                await self._sent(order)
             except (Unreachable, RateLimited) as exc:
                 problem = exc
                 wait = exc.retry_after if isinstance(exc, RateLimited) else None

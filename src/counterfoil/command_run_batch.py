@@ -54,6 +54,8 @@ def sentences(run: Run, out: str) -> Iterator[str]:
     """What a person should know of batches once a run has ended."""
     batched = _with_batches(run)
     if batched is None:
+        if waiting := run.tools.worker.bound.total():  # others have begun a batch meanwhile
+            yield f"{counted(waiting, 'document')} left to batches of other runs: run again to collect them"
         return
     if running := batched.running:
         requests = sum(batch.count for batch in running)

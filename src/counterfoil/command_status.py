@@ -17,7 +17,7 @@ from .errors import ManifestCorrupt
 from .jsonfile import Json, decode
 from .liveness import FOLDER, process_gone, same_machine
 from .manifest import Manifest
-from .spend import as_json, usage_of
+from .spend import as_json, batch_request, usage_of
 from .store import retried
 from .transitions import FINISHED
 from .views import print_json
@@ -34,6 +34,7 @@ class Shard:
     statuses: Counter[str] = field(default_factory=Counter[str])
     adopted: int = 0
     calls_out: int = 0
+    in_batches: int = 0
     usage: Usage = field(default_factory=Usage)
     ends: list[datetime] = field(default_factory=list[datetime])
 
@@ -45,6 +46,7 @@ class Shard:
             shard.statuses[status] += 1
             shard.adopted += bool(record.get("adopted"))
             shard.calls_out += bool(record.get("asking"))
+            shard.in_batches += batch_request(record)
             shard.usage += usage_of(record)
             history = record.get("history")
             if status in FINISHED and history:
@@ -77,6 +79,7 @@ def _summary(shards: Iterable[Shard], workers: int, now: datetime) -> dict[str, 
         total.statuses += shard.statuses
         total.adopted += shard.adopted
         total.calls_out += shard.calls_out
+        total.in_batches += shard.in_batches
         total.usage += shard.usage
         total.ends += [end for end in shard.ends if now - end < _PACE_OVER]
     statuses, usage = total.statuses, total.usage
@@ -88,6 +91,7 @@ def _summary(shards: Iterable[Shard], workers: int, now: datetime) -> dict[str, 
         **{status: statuses[status] for status in _STATUSES},
         **as_json(usage),
         "calls_out": total.calls_out,
+        "in_batches": total.in_batches,
         "adopted": total.adopted,
         "documents_per_s": round(pace, 2),
         "workers_alive": workers,
@@ -131,6 +135,7 @@ def _print(summary: dict[str, Any], *, as_json: bool, in_place: bool) -> None:
         *(f"{name:<9}{summary[name]:>9,}" for name in ("documents", *_STATUSES)),
         f"{spending(usage)}; {counted(summary['adopted'], 'result')} adopted",
         *_calls_out(summary),
+        *_in_batches(summary),
         _outlook(summary),
     ]
     if in_place:
@@ -145,6 +150,11 @@ def _calls_out(summary: dict[str, Any]) -> list[str]:
         return []
     fate = "under way, not in the sums yet" if summary["workers_alive"] else "of unknown outcome as yet"
     return [f"{counted(out, 'call')} more {fate}"]
+
+
+def _in_batches(summary: dict[str, Any]) -> list[str]:
+    requests = summary["in_batches"]
+    return [f"{counted(requests, 'request')} in batches, not in the sums before they are collected"] if requests else []
 
 
 def _outlook(summary: dict[str, Any]) -> str:

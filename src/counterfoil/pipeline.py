@@ -181,7 +181,11 @@ class Run:
 
     def _unfinished(self) -> int:
         statuses = self.tools.worker.statuses
-        return statuses["pending"] + statuses["running"]
+        return statuses["pending"] + statuses["running"] - self._left_alone()
+
+    def _left_alone(self) -> int:
+        """Documents that are not this run's to finish, whatever becomes of them: batches are for `BatchRun`."""
+        return self.tools.worker.bound.total()
 
     async def _survey(self) -> None:
         self._surveyed = self.clock.monotonic()

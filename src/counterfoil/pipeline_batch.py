@@ -8,6 +8,7 @@ like any others, finds the request's answer, and goes on from there.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -82,14 +83,18 @@ class BatchRun(Run):
         async with self._watch.watching():
             try:
                 await super().work(known)
+            except asyncio.CancelledError:
+                if self._submitter:
+                    await self._submitter.abandon()
+                raise
             finally:
                 if self._submitter:
                     await self._submitter.close()
                 with suppress(CounterfoilError):  # what is said at the end is as of then, if the store answers
                     await self._watch.refresh()
 
-    def _unfinished(self) -> int:
-        return super()._unfinished() - sum(self.left.values())
+    def _left_alone(self) -> int:
+        return sum(self.left.values())
 
     async def _survey(self) -> None:
         await super()._survey()

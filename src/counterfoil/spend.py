@@ -50,6 +50,12 @@ def added(record: Mapping[str, Any], usage: Usage) -> dict[str, Any]:
     return as_json(usage_of(record) + usage)
 
 
+def batch_request(record: Mapping[str, Any]) -> bool:
+    """Whether a batch holds a request that this record will tell of, once it is collected."""
+    batch = record.get("batch")
+    return bool(batch) and not batch.get("shared")
+
+
 def money(amount: Decimal | None) -> str | None:
     """Decimal text without an exponent."""
     return None if amount is None else format(amount, "f")

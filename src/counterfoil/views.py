@@ -172,9 +172,10 @@ def _print_lines(lines: Sequence[Mapping[str, Any]]) -> None:
 
 def _spending(report: Audit) -> list[str]:
     """What the records say was spent, and what none of them can say yet."""
-    if not (report.spent.calls or report.calls_out or report.untold):
+    if not (report.spent.calls or report.calls_out or report.in_batches or report.untold):
         return []
     open_ends = [f"{counted(report.calls_out, 'call')} more out"] if report.calls_out else []
+    open_ends += [f"{counted(report.in_batches, 'request')} in batches"] if report.in_batches else []
     open_ends += [f"{counted(report.untold, 'result')} to be told by the next run"] if report.untold else []
     return ["; ".join([spending(report.spent), *open_ends])]
 
