@@ -117,8 +117,8 @@ def _batch_row(source: str, outcomes: Sequence[Outcome]) -> Row:
         f"100 PDFs from {source}, model 2 s: whole command less 2 s",
         f"{median:.2f} s (all: {', '.join(f'{s:.2f}' for s in over)}), {_set(recorded)} recorded, {_set(paid)} paid, "
         f"verify {'clean' if clean else 'NOT CLEAN'}; {outcomes[-1].cpu}",
-        "<= 1.5 s, 100 recorded, 100 paid",
-        median <= 1.5 and recorded == {100} and paid == {100} and clean,
+        "<= 0.8 s, 100 recorded, 100 paid",
+        median <= 0.8 and recorded == {100} and paid == {100} and clean,
     )
 
 
