@@ -223,3 +223,11 @@ def test_cancelling_whoever_is_first_in_the_line_lets_the_next_one_go():
         return await second
 
     assert virtually(story()) == pytest.approx(2 * 61 / 6, abs=0.5)
+
+
+@pytest.mark.parametrize("limiter", [SlidingWindow, FixedWindow])
+def test_calls_that_overtake_each_other_teach_the_true_limit(limiter: type[SlidingWindow | FixedWindow]):
+    """A thousand at once arrive in another order than they left in; what was taken of all of them is what counts."""
+    course = drive(limiter(300), concurrency=1000)
+    assert course.pace(120, 300) > 0.95 * 300
+    assert course.share(120) < 0.02

@@ -50,7 +50,7 @@ class FoundRate:
         self._first: float | None = None
         self._last_number = 0
         self._decreased: int | None = None
-        self._judged = self._closed = 0
+        self._closed = 0
         self._fits = 0.0
         self._span = MINUTE
         self._noise = Noise()
@@ -77,7 +77,7 @@ class FoundRate:
         asked = retry_after or 0.0
         if not start.refused:
             start.refused = True
-            self._fits -= start.number < self._judged
+            self._fits -= start.number <= (self._decreased or 0)
         self._note_hold(asked, now)
         if self._is_chance(start, now + asked):
             return asked
@@ -108,9 +108,11 @@ class FoundRate:
         self._closed = min(self._closed + 1, MOST_CLOSED) if again else 0
         if self._closed:  # not too fast but shut: only ask now and then whether it is open again
             hold = max(hold, CLOSED_HOLD * 2**self._closed)
-        self._judged, self._decreased = start.number, self._last_number
-        # As the server saw it when it took the call in: what was started or has left the minute since is no part of it.
-        self._fits = sum(s.at > start.at - MINUTE and s.number <= start.number and not s.refused for s in self._starts)
+        self._decreased = self._last_number
+        # Calls overtake each other on their way: those started after the one that was refused may have been taken in its
+        # place. So all are counted that were started until now, and those of them that turn out refused are taken off.
+        since = self._starts[-1].at - MINUTE
+        self._fits = sum(s.at > since and not s.refused for s in self._starts)
         age = start.at - (self._first if self._first is not None else start.at)
         self._growth = GROWTH if self._fits >= FEW else QUICK_GROWTH
         self._span = MINUTE if hold >= LONG_WAIT else self._time_used(age, now)
