@@ -61,12 +61,13 @@ class Service:
         self.account, self.endpoint = account_of("openai", "memory", key), "memory"
         self.cut: Callable[[str], None] = lambda point: None
         self.blind = False
+        self.latency = 0.05
         self.looks = 0
 
     async def _do(self, what: str, work: Callable[[], Any]) -> Any:
         self.cut(f"before {what}")
         await self.process.alive()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(self.latency if what == "submit" else 0.05)
         await self.process.alive()
         outcome = work()
         self.cut(f"after {what}")

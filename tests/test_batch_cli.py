@@ -110,7 +110,9 @@ async def test_batches_of_another_key_are_told_apart(tmp_path: Path):
 async def test_batch_needs_a_model_that_has_a_batch_api(tmp_path: Path):
     """One sentence, before anything is made."""
     other = ["--batch", "--model", "mistral:x"]
-    for arguments, said in ((["--batch"], "--batch asks a model"), (other, "--batch takes")):
+    costly = ["--batch", "--model", "openai:gpt-4.1-mini", "--max-cost", "5"]
+    cases = (["--batch"], "--batch asks a model"), (other, "--batch takes"), (costly, "--max-cost does not hold")
+    for arguments, said in cases:
         process = await counterfoil("run", tmp_path, "--out", tmp_path / "out", *arguments, environ={})
         code, _, told = await ended(process)
         assert (code, said in told) == (2, True)

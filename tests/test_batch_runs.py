@@ -391,6 +391,99 @@ def test_a_worker_that_wakes_after_its_batch_was_given_up_does_not_submit_it():
     virtually(law())
 
 
+def test_a_batch_that_was_given_up_before_it_was_sent_is_not_sent():
+    """Paused between the intent and the last word in the book, which then refuses it: one submission, not two."""
+
+    async def law() -> None:
+        out, source, at = out_store("unsent"), await folder_of(4), provider()
+        first, seen = BatchProcess(out, source, at, seed=1), Counter[str]()
+
+        def cut(point: str) -> None:
+            seen[point] += 1
+            if seen["before batches.json"] == 2:
+                first.kill()
+
+        first.store.cut = cut
+        while first.store.connected.is_set():
+            await asyncio.sleep(0.01)
+        second = BatchProcess(out, source, at, seed=2)
+        await asyncio.sleep(2000)
+        first.store.cut = lambda point: None
+        first.store.connected.set()
+        await asyncio.gather(first.task, second.task)
+        records = await records_of(out)
+        assert (statuses(records), len(at.batches)) == (["done"], 1)
+        await sound("unsent", records, 4)
+
+    virtually(law())
+
+
+def test_a_submission_that_takes_long_is_its_submitters_as_long_as_that_lives():
+    """A thousand seconds of upload: the other run, which sees no such batch, leaves it alone."""
+
+    async def law() -> None:
+        out, source, at = out_store("slow"), await folder_of(4), provider()
+        first = BatchProcess(out, source, at, seed=1)
+        assert first.service is not None
+        first.service.latency = 1000.0
+        await asyncio.sleep(60)
+        second = BatchProcess(out, source, at, seed=2)
+        await asyncio.gather(first.task, second.task)
+        records = await records_of(out)
+        assert (statuses(records), len(at.batches)) == (["done"], 1)
+        await sound("slow", records, 4)
+
+    virtually(law())
+
+
+def test_a_stop_while_answers_are_collected_counts_none_twice():
+    """What a claim that is given back has fetched stays the batch's to tell."""
+
+    async def law() -> None:
+        out, source, at = out_store("given-back"), await folder_of(30), provider()
+        first = BatchProcess(out, source, at, seed=1)
+        assert first.service is not None
+        first.service.cut = lambda here: first.stop() if here == "after results" else None
+        await first.task
+        assert "pending" in statuses(await records_of(out))
+        await BatchProcess(out, source, at, seed=2).task
+        records = await records_of(out)
+        assert (statuses(records), len(at.submissions)) == (["done"], 30)
+        await sound("given-back", records, 30)
+
+    virtually(law())
+
+
+def test_equal_documents_share_a_request_that_fails_them_too():
+    """Three answers that do not fit, for both: three requests, three calls on record."""
+
+    async def law() -> None:
+        out, source, at = out_store("twins"), MemoryStore(), provider(lambda name, request: Fate(text="no JSON"))
+        for n in range(2):
+            await source.put(f"copy-{n}.pdf", invoice_pdf("SAME"))
+        await BatchProcess(out, source, at).task
+        records = await records_of(out)
+        assert (statuses(records), len(at.submissions)) == (["failed"], 3)
+        await sound("twins", records, 3)
+
+    virtually(law())
+
+
+def test_an_equal_document_joins_a_batch_that_is_already_running(monkeypatch: pytest.MonkeyPatch):
+    """Batches of one: the copy is left to the request of the first, and nothing is asked for it."""
+    monkeypatch.setattr("counterfoil.batch_submit.MOST_REQUESTS", 1)
+
+    async def law() -> None:
+        out, source, at = out_store("joins"), await folder_of(3), provider()
+        await source.put("copy.pdf", invoice_pdf("N-000", 100))
+        await BatchProcess(out, source, at).task
+        records = await records_of(out)
+        assert (statuses(records), len(at.batches), len(at.submissions)) == (["done"], 3, 3)
+        await sound("joins", records, 3)
+
+    virtually(law())
+
+
 def test_a_batch_that_lands_after_it_was_given_up_is_cancelled():
     """The one request that may be out for too long: its submitter cancels what nobody waits for."""
 

@@ -77,6 +77,7 @@ class Submitter:
         self._most = min(MOST_REQUESTS, service.limits.requests)
         self._most_bytes = min(MOST_BYTES, service.limits.bytes)
         self._open: _Open | None = None
+        self._filling: dict[str, _Open] = {}  # those that no document was handed over to yet
         self._tasks: set[asyncio.Task[None]] = set()
         self._asked: dict[str, dict[tuple[str, int], str]] = {}  # by batch: input and round, to the request's id
         self._closing = asyncio.Event()
@@ -108,8 +109,8 @@ class Submitter:
             if request_id is None:
                 continue
             facts = _facts(batch, request_id, asked) | {"shared": True}
-            if self._open is not None and self._open.name == batch:
-                self._open.claims[claim] = facts
+            if batch in self._filling:
+                self._filling[batch].claims[claim] = facts
                 return True
             if batch in self._watch.known and self._watch.known[batch].live:
                 self._start(self._join(claim, facts))
@@ -123,6 +124,7 @@ class Submitter:
     def _begin(self) -> None:
         now = self._clock.monotonic()
         self._open = _Open(new_name(), now, now)
+        self._filling[self._open.name] = self._open
         self._asked[self._open.name] = {}
         if len(self._asked) > SHARED_BATCHES:
             del self._asked[next(iter(self._asked))]
@@ -182,6 +184,7 @@ class Submitter:
         try:
             begun = await self._book.begin(name, **facts, count=len(batch.requests))
             self._watch.known[name] = begun
+            del self._filling[name]
             done = await self._hand_over(batch.claims)
             wanted = {batch.claims[claim]["request"] for claim in done if not batch.claims[claim].get("shared")}
             requests = [request for request_id, request in batch.requests.items() if request_id in wanted]

@@ -154,6 +154,10 @@ def _refuse_contradictions(options: Options) -> None:
         raise SetupError("--images always shows pages to a model; it needs --model PROVIDER:NAME")
     if options.batch and not options.model:
         raise SetupError("--batch asks a model; it needs --model openai:NAME or anthropic:NAME")
+    if options.batch and options.max_cost is not None:
+        raise SetupError(
+            "--max-cost does not hold for --batch: what is submitted together is paid together; bound it with --limit"
+        )
 
 
 def _open_files(concurrency: int) -> None:

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 
 from .commit import Records
 from .document import Usage
-from .spend import NOTHING, usage_of
+from .spend import NOTHING, batch_request, usage_of
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
     """One shard: records by status, claims (document: attempt) by owner, documents that are not finished by the batch
-    they belong to (all of them `bound`, the pending ones `waiting`), what was spent, and how many calls are out."""
+    they belong to (all of them `bound`, the pending ones `waiting`), what was spent, and how many calls are out,
+    or held by a batch."""
 
     statuses: Counter[str] = field(default_factory=Counter[str])
     claims: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
@@ -42,7 +43,7 @@ class Tally:
         if not spending:
             return cls(statuses, dict(claims), bound, waiting)
         spent = sum((usage_of(record) for record in records.values() if record.get("calls")), NOTHING)
-        out = sum("asking" in record for record in records.values())
+        out = sum(("asking" in record) + batch_request(record) for record in records.values())
         return cls(statuses, dict(claims), bound, waiting, spent, out)
 
     def claimable(self, awake: Collection[str]) -> int:
