@@ -400,7 +400,7 @@ def test_a_batch_that_was_given_up_before_it_was_sent_is_not_sent():
 
         def cut(point: str) -> None:
             seen[point] += 1
-            if seen["before batches.json"] == 2:
+            if seen["after batches.json"] and point == "after manifest/0000.json":
                 first.kill()
 
         first.store.cut = cut
