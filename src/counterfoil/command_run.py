@@ -90,13 +90,13 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
     async with AsyncExitStack() as stack:
         signals = stack.enter_context(Signals())
         asked = options.model if options.reader in ("auto", "model") else None
-        preload = _PRELOAD if asked else _PRELOAD_OFFLINE
-        offload = await stack.enter_async_context(Offload(limits=limits, preload=preload))
-        offload.warm()
         concurrency = calls_at_once(asked or "", options.concurrency)
         calls = None if options.batch else asked
         opening = open_model(calls, concurrency=concurrency, environ=environ) if calls else nullcontext()
         batches = open_batch_service(asked, environ) if asked and options.batch else nullcontext()
+        preload = _PRELOAD if asked else _PRELOAD_OFFLINE
+        offload = await stack.enter_async_context(Offload(limits=limits, preload=preload))
+        offload.warm()
         importing = asyncio.create_task(asyncio.to_thread(_import_client, calls))  # while the store answers
         source = await open_source(
             options.source, out=options.out, include=options.include, limit=options.limit, clock=clock
