@@ -9,8 +9,11 @@ import pytest
 
 from counterfoil.document import Limits
 from counterfoil.einvoice import parse_einvoice
+from counterfoil.einvoice_fatturapa_split import split_fatturapa
 from counterfoil.errors import InputError
 from counterfoil.invoice import AllowanceCharge, Invoice, LineItem, TaxLine
+from counterfoil.invoice_details import Withholding
+from plain import plain
 
 HEADER = """
 <FatturaElettronicaHeader>
@@ -61,7 +64,7 @@ def test_every_field_is_read_from_its_place() -> None:
     more = "<IBAN>IT60X0542811101000000123456</IBAN><CodicePagamento>C-1</CodicePagamento>"
     invoice, profile = parse_einvoice(xml(body(general, GOODS, pay("128.88", more=more))), Limits())
     assert profile == "FPR12"
-    assert invoice == Invoice(
+    assert plain(invoice) == Invoice(
         doc_type="invoice",
         invoice_number="7/A",
         issue_date=date(2024, 3, 1),
@@ -89,10 +92,12 @@ def test_every_field_is_read_from_its_place() -> None:
             )
         ],
         tax_lines=[
-            TaxLine(rate=Decimal(22), base=Decimal(104), amount=Decimal("22.88")),
-            TaxLine(category="N1", rate=Decimal(0), base=Decimal(2), amount=Decimal(0)),
+            TaxLine(category="S", rate=Decimal(22), base=Decimal(104), amount=Decimal("22.88")),
+            TaxLine(category="E", rate=Decimal(0), base=Decimal(2), amount=Decimal(0), exemption_code="N1"),
         ],
-        allowances_charges=[AllowanceCharge(charge=True, amount=Decimal(4), reason="TC22", tax_rate=Decimal(22))],
+        allowances_charges=[
+            AllowanceCharge(charge=True, amount=Decimal(4), reason="TC22", tax_rate=Decimal(22), tax_category="S")
+        ],
     )
 
 
@@ -166,3 +171,59 @@ def test_a_bad_value_is_reported_by_its_italian_name() -> None:
     """As it stands in the file."""
     with pytest.raises(InputError, match=r"^ImportoTotaleDocumento is not a number: '1\.000,00'$"):
         read("<ImportoTotaleDocumento>1.000,00</ImportoTotaleDocumento>")
+
+
+def test_a_file_with_several_invoices_becomes_a_file_of_each() -> None:
+    """The header belongs to each of them; what is read of a part is what the file says."""
+    whole = xml(body().replace("7/A", "1") + body().replace("7/A", "2"))
+    parts = split_fatturapa(whole, Limits())
+    assert [number for number, _ in parts] == ["1", "2"]
+    invoices = [parse_einvoice(part, Limits())[0] for _, part in parts]
+    assert [invoice.invoice_number for invoice in invoices] == ["1", "2"]
+    assert {invoice.seller_name for invoice in invoices} == {"Anna Rossi"}
+
+
+def test_a_file_is_split_by_characters_and_not_by_bytes_of_another_encoding() -> None:
+    """The parts are UTF-8 and say so, whatever the file was."""
+    text = xml(body().replace("Consulenza", "Perché") + body()).decode()
+    whole = ('<?xml version="1.0" encoding="ISO-8859-1"?>' + text).encode("latin-1")
+    first = parse_einvoice(split_fatturapa(whole, Limits())[0][1], Limits())[0]
+    assert first.line_items[0].description == "Perché"
+
+
+def test_a_file_with_one_invoice_needs_no_split() -> None:
+    """Nothing to split: no parts."""
+    assert split_fatturapa(xml(body()), Limits()) == []
+
+
+@pytest.mark.parametrize(
+    ("nature", "category"),
+    [
+        ("N1", "E"),
+        ("N2.2", "O"),
+        ("N3.1", "G"),
+        ("N3.2", "K"),
+        ("N3.5", "E"),
+        ("N4", "E"),
+        ("N6.9", "AE"),
+        ("N9", None),
+    ],
+)
+def test_a_nature_stands_for_a_tax_category(nature: str, category: str | None) -> None:
+    """And stays as the reason's code, since it says more than the category."""
+    rows = GOODS.replace("<Natura>N1</Natura>", f"<Natura>{nature}</Natura>")
+    row = next(row for row in read(goods=rows).tax_lines if row.exemption_code)
+    assert (row.category, row.exemption_code) == (category, nature)
+
+
+def test_withheld_tax_and_stamp_duty_are_told() -> None:
+    """They are no part of the total: withheld tax lessens what is paid, the stamp is the seller's duty."""
+    general = (
+        "<DatiRitenuta><TipoRitenuta>RT01</TipoRitenuta><ImportoRitenuta>20.00</ImportoRitenuta>"
+        "<AliquotaRitenuta>20.00</AliquotaRitenuta><CausalePagamento>A</CausalePagamento></DatiRitenuta>"
+        "<DatiBollo><BolloVirtuale>SI</BolloVirtuale><ImportoBollo>2.00</ImportoBollo></DatiBollo>"
+    )
+    details = read(general).details
+    assert details is not None
+    assert details.stamp_duty == Decimal("2.00")
+    assert details.withholdings == [Withholding(kind="RT01", rate=Decimal(20), amount=Decimal(20), reason="A")]

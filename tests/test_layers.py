@@ -39,7 +39,7 @@ FLOORS = [
     "locations layout model model_* batch batch_http batch_openai batch_anthropic prices pace pace_* offload spend",
     "store_*",
     "store document",
-    "amounts dates clock invoice jsonfile",
+    "amounts dates clock invoice invoice_* jsonfile",
     "allowance currencies errors tasks",
 ]
 HEAVY = {"pydantic", "lxml", "pypdfium2", "obstore", "aiohttp", "rich", "stdnum", "genai_prices", "boto3", "openpyxl"}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
+from .einvoice_cii_details import cii_details, cii_line_details
 from .einvoice_node import Node
 from .einvoice_values import amount, amount_in, day, doc_type, first_day, iban, is_charge, only_day
 from .invoice import AllowanceCharge, Invoice, LineItem, TaxLine
@@ -42,6 +43,7 @@ def read_cii(root: Node) -> tuple[Invoice, str]:
     trade = root.first(_TRADE) or nothing
     agreement = trade.first(_AGREEMENT) or nothing
     settlement = trade.first(_SETTLEMENT) or nothing
+    delivery = trade.first(_DELIVERY) or nothing
     currency = settlement.value("InvoiceCurrencyCode")
     totals = _totals(settlement, currency)
     invoice = Invoice(
@@ -49,7 +51,7 @@ def read_cii(root: Node) -> tuple[Invoice, str]:
         invoice_number=document.value("ID"),
         issue_date=day(document.first("IssueDateTime")),
         due_date=_due_date(settlement),
-        delivery_date=only_day(trade.all(f"{_DELIVERY}/ActualDeliverySupplyChainEvent/OccurrenceDateTime")),
+        delivery_date=only_day(delivery.all("ActualDeliverySupplyChainEvent/OccurrenceDateTime")),
         currency=currency,
         seller_name=_name(agreement.first("SellerTradeParty")),
         seller_tax_id=_tax_id(agreement.first("SellerTradeParty")),
@@ -67,6 +69,9 @@ def read_cii(root: Node) -> tuple[Invoice, str]:
         line_items=[_line(line) for line in trade.all("IncludedSupplyChainTradeLineItem")],
         tax_lines=[_tax_line(row) for row in settlement.all("ApplicableTradeTax")],
         allowances_charges=_allowances_charges(settlement),
+        details=cii_details(
+            root, document, agreement, delivery, settlement, settlement.all(f"{_TOTALS}/TaxTotalAmount")
+        ),
         **totals,
     )
     profile = root.value(
@@ -116,6 +121,8 @@ def _tax_line(row: Node) -> TaxLine:
         rate=amount(row.first(_PERCENT)),
         base=amount(row.first("BasisAmount")),
         amount=amount(row.first("CalculatedAmount")),
+        exemption_reason=row.value("ExemptionReason"),
+        exemption_code=row.value("ExemptionReasonCode"),
     )
 
 
@@ -127,6 +134,10 @@ def _allowances_charges(settlement: Node) -> list[AllowanceCharge]:
             amount=amount(node.first("ActualAmount")),
             reason=node.value("Reason"),
             tax_rate=amount(node.first(f"CategoryTradeTax/{_PERCENT}")),
+            tax_category=node.value("CategoryTradeTax/CategoryCode"),
+            reason_code=node.value("ReasonCode"),
+            base=amount(node.first("BasisAmount")),
+            percent=amount(node.first("CalculationPercent")),
         )
         for node in settlement.all("SpecifiedTradeAllowanceCharge")
         if node.children
@@ -137,6 +148,7 @@ def _allowances_charges(settlement: Node) -> list[AllowanceCharge]:
             amount=amount(node.first("AppliedAmount")),
             reason=node.value("Description"),
             tax_rate=amount(node.first(f"AppliedTradeTax/{_PERCENT}")),
+            tax_category=node.value("AppliedTradeTax/CategoryCode"),
         )
         for node in settlement.all("SpecifiedLogisticsServiceCharge")
         if node.children
@@ -145,6 +157,8 @@ def _allowances_charges(settlement: Node) -> list[AllowanceCharge]:
 
 
 def _line(line: Node) -> LineItem:
+    agreement = line.first(_LINE_AGREEMENT) or Node("", "", None)
+    settlement = line.first(_LINE_SETTLEMENT) or Node("", "", None)
     quantity = line.first(f"{_LINE_DELIVERY}/BilledQuantity")
     product = line.value("SpecifiedTradeProduct/Name") or line.value("SpecifiedTradeProduct/Description")
     status = (line.value("AssociatedDocumentLineDocument/LineStatusReasonCode") or "").upper()
@@ -153,10 +167,11 @@ def _line(line: Node) -> LineItem:
         description=product or line.value("AssociatedDocumentLineDocument/IncludedNote/Content"),
         quantity=amount(quantity),
         unit=quantity.attribute("unitCode") if quantity else None,
-        unit_price=amount(line.first(f"{_LINE_AGREEMENT}/NetPriceProductTradePrice/ChargeAmount")),
-        net_amount=amount(line.first(f"{_LINE_SETTLEMENT}/{_LINE_TOTALS}/LineTotalAmount")),
-        tax_rate=amount(line.first(f"{_LINE_SETTLEMENT}/ApplicableTradeTax/{_PERCENT}")),
+        unit_price=amount(agreement.first("NetPriceProductTradePrice/ChargeAmount")),
+        net_amount=amount(settlement.first(f"{_LINE_TOTALS}/LineTotalAmount")),
+        tax_rate=amount(settlement.first(f"ApplicableTradeTax/{_PERCENT}")),
         status=status if status in ("GROUP", "INFORMATION") else None,
+        details=cii_line_details(line, agreement, settlement),
     )
     if not product and item.quantity is None and item.net_amount is None:
         item.status = item.status or "INFORMATION"  # ZUGFeRD 1 prints texts between the lines as such rows

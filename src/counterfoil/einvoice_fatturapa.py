@@ -2,7 +2,7 @@
 
 FatturaPA states its totals by tax rate only (DatiRiepilogo): net and tax are their sums, by definition and not by
 guess, and so is the gross total where ImportoTotaleDocumento is left out and nothing else changes it. A file with
-several invoices is refused rather than read in part.
+several invoices is refused rather than read in part; `einvoice_fatturapa_split` makes a file of each.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
+from .einvoice_fatturapa_details import fatturapa_details, fatturapa_line_details, tax_category
 from .einvoice_node import Node
 from .einvoice_values import amount, day, first_day, iban, only_day, total
 from .errors import InputError
@@ -65,6 +66,7 @@ def read_fatturapa(root: Node) -> tuple[Invoice, str]:
         line_items=[_line(line) for line in body.all("DatiBeniServizi/DettaglioLinee")],
         tax_lines=[_tax_line(row) for row in rows],
         allowances_charges=_allowances_charges(general),
+        details=fatturapa_details(root, body),
     )
     profile = root.value("FatturaElettronicaHeader/DatiTrasmissione/FormatoTrasmissione")
     return invoice, profile or root.attribute("versione") or "FatturaPA"
@@ -126,13 +128,16 @@ def _line(line: Node) -> LineItem:
         unit_price=amount(line.first("PrezzoUnitario")),
         net_amount=amount(line.first("PrezzoTotale")),
         tax_rate=amount(line.first("AliquotaIVA")),
-        status=None,
+        details=fatturapa_line_details(line),
     )
 
 
 def _tax_line(row: Node) -> TaxLine:
+    """The nature stays as it is as the reason's code: it says more than the category that it stands for."""
     return TaxLine(
-        category=row.value("Natura"),
+        category=tax_category(amount(row.first("AliquotaIVA")), row.value("Natura")),
+        exemption_code=row.value("Natura"),
+        exemption_reason=row.value("RiferimentoNormativo") if row.value("Natura") else None,
         rate=amount(row.first("AliquotaIVA")),
         base=amount(row.first("ImponibileImporto")),
         amount=amount(row.first("Imposta")),
@@ -147,12 +152,17 @@ def _allowances_charges(general: Node) -> list[AllowanceCharge]:
             amount=amount(fund.first("ImportoContributoCassa")),
             reason=fund.value("TipoCassa"),
             tax_rate=amount(fund.first("AliquotaIVA")),
+            tax_category=tax_category(amount(fund.first("AliquotaIVA")), fund.value("Natura")),
+            base=amount(fund.first("ImponibileCassa")),
+            percent=amount(fund.first("AlCassa")),
         )
         for fund in general.all("DatiCassaPrevidenziale")
     ]
     others = [
         AllowanceCharge(
-            charge=node.value("Tipo") == "MG", amount=amount(node.first("Importo")), reason=None, tax_rate=None
+            charge=node.value("Tipo") == "MG",
+            amount=amount(node.first("Importo")),
+            percent=amount(node.first("Percentuale")),
         )
         for node in general.all("ScontoMaggiorazione")
     ]

@@ -25,10 +25,10 @@ MAX_ELEMENTS = 500_000
 MAX_NAMESPACE = 1_000
 """Characters of a namespace: the parser writes it out anew for every element and attribute that is in it."""
 
-_KEPT_ATTRIBUTES = frozenset(
-    {"currencyID", "format", "schemeID", "unitCode", "versione", "http://www.w3.org/2001/XMLSchema-instance nil"}
-)
 _NIL = "http://www.w3.org/2001/XMLSchema-instance nil"
+_KEPT_ATTRIBUTES = frozenset(
+    {"currencyID", "format", "listID", "listVersionID", "name", "schemeID", "unitCode", "versione", _NIL}
+)
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
@@ -126,7 +126,7 @@ def read_tree(data: bytes, limits: Limits) -> Node:
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.characters
     try:
-        parser.Parse(_as_utf8(data), True)
+        parser.Parse(as_utf8(data), True)
     except expat.ExpatError as error:
         reason = expat.ErrorString(error.code) or "unknown"
         raise InputError(f"not well-formed XML at line {error.lineno}: {reason}") from error
@@ -178,7 +178,7 @@ def _refuse_long_namespace(_prefix: str | None, uri: str | None) -> None:
         raise InputError(f"the XML has a namespace of {len(uri)} characters, more than the {MAX_NAMESPACE} allowed")
 
 
-def _as_utf8(data: bytes) -> bytes:
+def as_utf8(data: bytes) -> bytes:
     """`data` by its byte order mark, else its declaration, else UTF-8; without what may not precede a declaration."""
     encoding, skip = _encoding(data)
     if not _CHARSETS.fullmatch(encoding):

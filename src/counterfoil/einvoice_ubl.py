@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from .einvoice_node import Node
+from .einvoice_ubl_details import ubl_details, ubl_line_details
 from .einvoice_values import amount, amount_in, day, doc_type, first_day, iban, is_charge, is_in, only_day, total
 from .invoice import AllowanceCharge, Invoice, LineItem, TaxLine
 
@@ -27,6 +28,7 @@ def read_ubl(root: Node) -> tuple[Invoice, str]:
     customer = root.first("AccountingCustomerParty/Party")
     totals = _totals(root, currency)
     code = "381" if root.name == "CreditNote" else root.value("InvoiceTypeCode|CreditNoteTypeCode")
+    stated = root.value("InvoiceTypeCode|CreditNoteTypeCode")
     tax_total, tax_lines = _taxes(root, currency)
     invoice = Invoice(
         doc_type=doc_type(code, totals["gross_total"]),
@@ -47,6 +49,7 @@ def read_ubl(root: Node) -> tuple[Invoice, str]:
         line_items=[item for line in root.all("InvoiceLine|CreditNoteLine") for item in _lines(line)],
         tax_lines=tax_lines,
         allowances_charges=[_allowance_charge(node) for node in root.all("AllowanceCharge") if node.children],
+        details=ubl_details(root, stated),
         **totals,
     )
     return invoice, root.value("CustomizationID") or "UBL 2.1"
@@ -86,6 +89,8 @@ def _tax_line(row: Node) -> TaxLine:
         rate=amount(row.first("TaxCategory/Percent") or row.first("Percent")),
         base=amount(row.first("TaxableAmount")),
         amount=amount(row.first("TaxAmount")),
+        exemption_reason=row.value("TaxCategory/TaxExemptionReason"),
+        exemption_code=row.value("TaxCategory/TaxExemptionReasonCode"),
     )
 
 
@@ -95,6 +100,10 @@ def _allowance_charge(node: Node) -> AllowanceCharge:
         amount=amount(node.first("Amount")),
         reason=node.value("AllowanceChargeReason"),
         tax_rate=amount(node.first("TaxCategory/Percent")),
+        tax_category=node.value("TaxCategory/ID"),
+        reason_code=node.value("AllowanceChargeReasonCode"),
+        base=amount(node.first("BaseAmount")),
+        percent=amount(node.first("MultiplierFactorNumeric")),
     )
 
 
@@ -119,7 +128,7 @@ def _tax_id(party: Node | None) -> str | None:
     return next(iter(vat + [number for _, number in ids if number]), None)
 
 
-def _lines(line: Node) -> list[LineItem]:
+def _lines(line: Node, parent: str | None = None) -> list[LineItem]:
     """One line and its sub-lines, flat.
 
     Where the sub-lines make up the line's amount, it groups them (XRechnung extension); else it is the one that
@@ -133,12 +142,12 @@ def _lines(line: Node) -> list[LineItem]:
         unit_price=amount(line.first("Price/PriceAmount")),
         net_amount=amount(line.first("LineExtensionAmount")),
         tax_rate=amount(line.first("Item/ClassifiedTaxCategory/Percent")),
-        status=None,
+        details=ubl_line_details(line, parent),
     )
     parts = line.all("SubInvoiceLine|SubCreditNoteLine")
     if not parts:
         return [item]
-    subs = [sub for part in parts for sub in _lines(part)]
+    subs = [sub for part in parts for sub in _lines(part, item.line_id)]
     if total(amount(part.first("LineExtensionAmount")) for part in parts) == item.net_amount:
         item.status = "GROUP"
     else:

@@ -14,6 +14,7 @@ from decimal import Decimal, localcontext
 from .einvoice_node import Node
 from .errors import InputError
 from .invoice import DocType
+from .invoice_details import Identifier
 
 _NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?1?\d)?", re.ASCII)
 _ISO_DAY = re.compile(
@@ -71,7 +72,7 @@ def day(node: Node | None) -> date | None:
 
     CII has the text one element further in, with its format. A week or a month (formats 609, 610, 616) is no day: None.
     """
-    inner = (node.first("DateTimeString|DateTime|Date") or node) if node else None
+    inner = (node.first("DateTimeString|DateTime|DateString|Date") or node) if node else None
     text = inner.text if inner else None
     if node is None or inner is None or text is None or inner.attribute("format") in _NO_DAY:
         return None
@@ -109,6 +110,11 @@ def iban(texts: Iterable[str | None]) -> str | None:
     """The first that is shaped like an IBAN, without spaces. Its checksum is a matter of the checks."""
     accounts = ("".join(text.split()) for text in texts if text)
     return next((account for account in accounts if _IBAN.fullmatch(account)), None)
+
+
+def identifier(node: Node | None) -> Identifier | None:
+    """A number with the scheme it belongs to; None where it is missing or empty."""
+    return Identifier(value=node.text, scheme=node.attribute("schemeID")) if node and node.text else None
 
 
 def doc_type(code: str | None, gross: Decimal | None) -> DocType:

@@ -17,7 +17,7 @@ import pyarrow  # pyright: ignore[reportMissingTypeStubs]
 import pyarrow.parquet  # pyright: ignore[reportMissingTypeStubs]
 from pydantic import BaseModel
 
-from .export_row import Row, findings, values
+from .export_row import DETAILS, Row, findings, values
 from .invoice import Invoice
 
 _pa = cast(Any, pyarrow)  # it comes without types
@@ -36,7 +36,7 @@ def schema() -> Any:
 
 
 def _fields(model: type[BaseModel]) -> list[tuple[str, Any]]:
-    return [(name, _arrow_type(field.annotation)) for name, field in model.model_fields.items()]
+    return [(name, _arrow_type(field.annotation)) for name, field in model.model_fields.items() if name != DETAILS]
 
 
 def _arrow_type(annotation: Any) -> Any:
@@ -61,7 +61,7 @@ def write(rows: Iterable[Row], out: BinaryIO) -> int:
 
 def _cells(row: Row) -> dict[str, Any]:
     changed: list[str] = []
-    fields = {name: _fitting(value, name, changed) for name, value in values(row).items()}
+    fields = {name: _fitting(value, name, changed) for name, value in values(row).items() if name != DETAILS}
     told = [{"code": "export.amount", "severity": "info", "message": text, "field": None} for text in changed]
     return {**row.facts, **fields, "findings": findings(row) + told}
 
@@ -72,7 +72,7 @@ def _fitting(value: object, name: str, changed: list[str]) -> object:
         return [_fitting(inner, name, changed) for inner in cast("list[object]", value)]
     if isinstance(value, dict):
         parts = cast("dict[str, object]", value)
-        return {key: _fitting(inner, f"{name}.{key}", changed) for key, inner in parts.items()}
+        return {key: _fitting(inner, f"{name}.{key}", changed) for key, inner in parts.items() if key != DETAILS}
     if not isinstance(value, Decimal):
         return value
     if value.adjusted() >= _PRECISION - _SCALE:

@@ -7,11 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from .document import Finding
-from .invoice import Invoice
+from .invoice import Invoice, LineItem
 
+DETAILS = "details"
+"""What only e-invoices state, nested: JSON has it, tables do not."""
 INVOICE_FIELDS = tuple(Invoice.model_fields)
+LINE_FIELDS = tuple(field for field in LineItem.model_fields if field != DETAILS)
 LISTS = ("line_items", "tax_lines", "allowances_charges")
-FLAT_FIELDS = tuple(field for field in INVOICE_FIELDS if field not in LISTS)
+FLAT_FIELDS = tuple(field for field in INVOICE_FIELDS if field not in (*LISTS, DETAILS))
 
 
 @dataclass(frozen=True, slots=True)

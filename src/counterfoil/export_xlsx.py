@@ -17,11 +17,10 @@ from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 
 from .errors import SetupError
-from .export_row import FLAT_FIELDS, Row, findings, printable, values
-from .invoice import LineItem
+from .export_row import FLAT_FIELDS, LINE_FIELDS, Row, findings, printable, values
 
 _INVOICES = ("file", "status", "reader", "reason", *FLAT_FIELDS, "line_count", "findings")
-_LINES = ("file", "invoice_number", "currency", "line", *LineItem.model_fields)
+_LINES = ("file", "invoice_number", "currency", "line", *LINE_FIELDS)
 _MAX_ROWS = 1_048_576
 _MAX_TEXT = 32_767
 _FIGURES = 15
@@ -41,7 +40,15 @@ def write(rows: Iterable[Row], out: BinaryIO) -> int:
         items = cast("list[dict[str, Any]]", fields["line_items"])
         invoices.add([*row.facts.values(), *flat, None if row.invoice is None else len(items), told or None])
         for number, item in enumerate(items, 1):
-            lines.add([row.facts["file"], fields["invoice_number"], fields["currency"], number, *item.values()])
+            lines.add(
+                [
+                    row.facts["file"],
+                    fields["invoice_number"],
+                    fields["currency"],
+                    number,
+                    *(item[f] for f in LINE_FIELDS),
+                ]
+            )
     invoices.finish()
     lines.finish()
     book.save(out)

@@ -1,54 +1,24 @@
 """What an invoice says, in the terms of EN 16931 (the BT and BG numbers), money as `Decimal`.
 
 This is data only: it never checks arithmetic (see `checks`), never guesses. None means "the document does not say".
-Amounts keep the sign and the scale they were read with.
+Amounts keep the sign and the scale they were read with. What is marked `SkipJsonSchema` only e-invoices state: it is no
+part of the schema that a model is given.
 """
 
 from __future__ import annotations
 
-from datetime import date
-from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
+
+from .invoice_details import InvoiceDetails, LineDetails
+from .invoice_values import Amount, Day, Part, Text
 
 DocType = Literal["invoice", "credit_note"]
 
 
-def _money(value: Any) -> Any:
-    """Takes numbers as they are printed (a float by its shortest repr), and drops nothing silently."""
-    if isinstance(value, bool):
-        raise ValueError("an amount can't be true or false")
-    if isinstance(value, float):
-        return Decimal(repr(value))
-    if isinstance(value, str):
-        return value.strip() or None
-    return value
-
-
-def _text(value: Any) -> Any:
-    """An empty text says nothing: None. A bare number (models do that with invoice numbers) is its digits."""
-    if isinstance(value, str):
-        return value.strip() or None
-    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
-        return str(value)
-    return value
-
-
-Amount = Annotated[
-    Decimal | None,
-    BeforeValidator(_money),
-    PlainSerializer(lambda d: None if d is None else format(d, "f"), return_type=str | None, when_used="json"),
-]
-Text = Annotated[str | None, BeforeValidator(_text)]
-Day = Annotated[date | None, BeforeValidator(lambda v: (v.strip() or None) if isinstance(v, str) else v)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=False, validate_assignment=False, allow_inf_nan=False)
-
-
-class LineItem(_Part):
+class LineItem(Part):
     """One invoice line (BG-25)."""
 
     line_id: Text = Field(default=None, description="line number or position as printed (BT-126)")
@@ -61,27 +31,34 @@ class LineItem(_Part):
     status: Text = Field(
         default=None, description="GROUP or INFORMATION for a row that only groups or informs; null otherwise"
     )
+    details: SkipJsonSchema[LineDetails | None] = Field(default=None, description="what only e-invoices state")
 
 
-class AllowanceCharge(_Part):
+class AllowanceCharge(Part):
     """An allowance (deducted) or a charge (added) on the whole document (BG-20, BG-21); `amount` is positive."""
 
     charge: bool = Field(default=False, description="true for a charge that adds, false for an allowance that deducts")
     amount: Amount = Field(default=None, description="amount without tax (BT-92, BT-99)")
     reason: Text = Field(default=None, description="reason in words (BT-97, BT-104)")
     tax_rate: Amount = Field(default=None, description="tax rate in percent (BT-96, BT-103)")
+    tax_category: SkipJsonSchema[Text] = Field(default=None, description="tax category code (BT-95, BT-102)")
+    reason_code: SkipJsonSchema[Text] = Field(default=None, description="reason as a code (BT-98, BT-105)")
+    base: SkipJsonSchema[Amount] = Field(default=None, description="what the percentage is of (BT-93, BT-100)")
+    percent: SkipJsonSchema[Amount] = Field(default=None, description="percentage (BT-94, BT-101)")
 
 
-class TaxLine(_Part):
+class TaxLine(Part):
     """One row of the tax breakdown (BG-23)."""
 
     category: Text = Field(default=None, description="tax category code, e.g. S, Z, E, AE, K, G, O (BT-118)")
     rate: Amount = Field(default=None, description="rate in percent (BT-119)")
     base: Amount = Field(default=None, description="taxable amount (BT-116)")
     amount: Amount = Field(default=None, description="tax amount (BT-117)")
+    exemption_reason: SkipJsonSchema[Text] = Field(default=None, description="why there is no tax (BT-120)")
+    exemption_code: SkipJsonSchema[Text] = Field(default=None, description="the same as a code (BT-121)")
 
 
-class Invoice(_Part):
+class Invoice(Part):
     """One invoice or credit note. Field names are those of the exported records."""
 
     doc_type: DocType = Field(default="invoice", description="credit_note if the document credits, else invoice (BT-3)")
@@ -114,3 +91,4 @@ class Invoice(_Part):
     allowances_charges: list[AllowanceCharge] = Field(
         default_factory=list[AllowanceCharge], description="allowances and charges on the whole document"
     )
+    details: SkipJsonSchema[InvoiceDetails | None] = Field(default=None, description="what only e-invoices state")

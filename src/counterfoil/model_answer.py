@@ -24,7 +24,7 @@ WIDEST_NUMBER = 40
 """Characters, and powers of ten. No amount is wider, and one like 1e999999 would be a megabyte of digits."""
 ERRORS_TOLD = 8
 
-_KEPT = ("description", "enum")
+_KEYWORDS = ("description", "enum")
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -52,7 +52,7 @@ def _strict(node: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any
         # What the field says of itself stands before what its model says.
         node = {**models[node["$ref"].removeprefix("#/$defs/")], **node}
     strict: dict[str, Any] = {"type": _types(node)}
-    strict |= {keyword: node[keyword] for keyword in _KEPT if keyword in node}
+    strict |= {keyword: node[keyword] for keyword in _KEYWORDS if keyword in node}
     if "items" in node:
         strict["items"] = _strict(node["items"], models)
     if "properties" in node:
@@ -77,13 +77,31 @@ def parse_invoice(text: str, *, cut_off: bool = False) -> Invoice:
         raise MisfitError(f"keys are missing: {', '.join(missing)} (null where the document does not say)")
     _check_dates(data)
     try:
-        invoice = Invoice.model_validate({name: value for name, value in data.items() if value is not None})
+        invoice = Invoice.model_validate({name: value for name, value in _asked(data).items() if value is not None})
         invoice.model_dump_json()  # half a surrogate pair passes as text, and would break whoever stores it
     except ValidationError as exc:
         raise MisfitError(_told(exc)) from exc
     except PydanticSerializationError as exc:
         raise MisfitError("a text has an escape that is no character, such as half a surrogate pair") from exc
     return invoice
+
+
+def _asked(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked for of an answer: of an invoice's terms, a model is not asked for all (see `invoice`)."""
+    return _kept_part(data, invoice_schema())
+
+
+def _kept_part(part: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    asked = cast("Mapping[str, Any]", schema["properties"])
+    return {name: _kept(value, asked[name]) for name, value in part.items() if name in asked}
+
+
+def _kept(value: Any, schema: Mapping[str, Any]) -> object:
+    if isinstance(value, dict) and "properties" in schema:
+        return _kept_part(cast("dict[str, Any]", value), schema)
+    if isinstance(value, list) and "items" in schema:
+        return [_kept(part, schema["items"]) for part in cast("list[Any]", value)]
+    return cast(object, value)
 
 
 def _object(text: str, cut_off: bool) -> Mapping[str, Any]:
