@@ -128,6 +128,8 @@ def _untold(document: str, record: Record, content: Json, key: str, report: Audi
     try:
         if "history" not in record or untold_usage(document, record["history"], content) == NOTHING:
             return None
+        if batch_request(record) and content.get("request") == record["batch"]["request"]:
+            return None  # it is of the answer that is still to be collected for this document, and to be told then
     except _ODD_FORM:
         return None  # a record that is not as it should be is named already
     if record["status"] not in _FINISHES:

@@ -62,8 +62,10 @@ class BatchRun(Run):
 
     @property
     def running(self) -> Sequence[Batch]:
-        """Batches of this account that the provider is working on, or may be."""
-        return self._watch.running
+        """Batches of this account that the provider is working on, or may be: one that no document was left to was
+        never sent."""
+        bound = self.tools.worker.bound
+        return [batch for batch in self._watch.running if batch.id or bound[batch.name]]
 
     @property
     def left(self) -> Mapping[str, int]:
