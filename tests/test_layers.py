@@ -32,18 +32,21 @@ FLOORS = [
     "cost_limit outcome",
     "extract",
     "extract_model checks* reader worker results source",
+    "schema_load",
+    "schema_answer",
     "einvoice* images pdf* rules* prompt model_answer liveness tallies transitions transitions_batch batch_book "
     "batch_turns",
     "manifest register",
     "commit",
     "locations layout model model_* batch batch_http batch_openai batch_anthropic prices pace pace_* offload spend",
     "store_*",
+    "form schema_strict schema_columns",
     "store document",
     "amounts dates clock invoice invoice_* jsonfile",
     "allowance currencies errors tasks",
 ]
 HEAVY = {"pydantic", "lxml", "pypdfium2", "obstore", "aiohttp", "rich", "stdnum", "genai_prices", "boto3", "openpyxl"}
-HEAVY |= {"pyarrow", "pebble", "PIL", "pydantic_ai", "anthropic", "google", "httpx2", "anyio"}
+HEAVY |= {"jsonschema_rs", "pyarrow", "pebble", "PIL", "pydantic_ai", "anthropic", "google", "httpx2", "anyio"}
 
 
 def floor_of(module: str) -> int:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .batch import Outcome
+from .document import Data
 from .errors import InputError
+from .form import Form, MisfitError
 from .invoice import Invoice
 from .model import Answer, Turn
-from .model_answer import MisfitError, parse_invoice
 from .prompt import repair
 
 MAX_REPAIRS = 2
@@ -40,9 +41,10 @@ class Again:
 
 
 def follow(
-    outcome: Outcome | None, batch: Mapping[str, Any], opening: tuple[Turn, ...], *, max_attempts: int
-) -> Invoice | Again:
-    """The invoice in an outcome, or what to ask next. `batch` is the record's; no outcome: nothing was worked on.
+    outcome: Outcome | None, batch: Mapping[str, Any], opening: tuple[Turn, ...], form: Form, *, max_attempts: int
+) -> Invoice | Data | Again:
+    """What an outcome says by its form, or what to ask next. `batch` is the record's; no outcome: nothing was
+    worked on.
 
     Raises `InputError` where the model declines, no answer fits, or every attempt has failed. A repair whose request
     failed begins the conversation again: the answer to repair was the last batch's.
@@ -53,19 +55,21 @@ def follow(
     if isinstance(outcome, InputError):
         raise outcome
     if isinstance(outcome, Answer):
-        return _read(outcome, asked, opening)
+        return _read(outcome, asked, opening, form)
     if asked.failures + 1 >= max_attempts:
         raise InputError(f"the model gave no answer: {outcome}; `retry` it later") from outcome
     return Again(opening, Asked(asked.round + 1, asked.misfits, asked.failures + 1))
 
 
-def _read(answer: Answer, asked: Asked, opening: tuple[Turn, ...]) -> Invoice | Again:
+def _read(answer: Answer, asked: Asked, opening: tuple[Turn, ...], form: Form) -> Invoice | Data | Again:
     if answer.finish == "refused":
         raise InputError(f"{answer.model} declined to read the document: {(answer.refusal or 'filtered')[:200]}")
     try:
-        return parse_invoice(answer.text, cut_off=answer.finish == "length")
+        return form.parse(answer.text, cut_off=answer.finish == "length")
     except MisfitError as misfit:
         if asked.misfits >= MAX_REPAIRS:
+            if misfit.rest is not None:
+                return misfit.rest
             count = asked.misfits + 1
             raise InputError(f"the model's answer did not fit the schema after {count} answers: {misfit}") from misfit
         turns = (*opening, *repair(answer.text, str(misfit)))

@@ -82,6 +82,11 @@ def cli() -> None:
     help="auto: e-invoice XML where there is some, else the model if one is given, else the offline rules.",
 )
 @click.option(
+    "--schema",
+    metavar="FILE",
+    help="Your own schema, for other documents: FILE.py:CLASS or MODULE:CLASS (Pydantic), or FILE.json.",
+)
+@click.option(
     "--images",
     type=click.Choice(["auto", "never", "always"]),
     default="auto",

@@ -8,11 +8,12 @@ import sys
 import tempfile
 from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 from .commit import Record
 from .errors import ManifestCorrupt, SetupError
 from .export import FORMATS, Row
+from .export_data import Writer, data_writer
 from .manifest import Manifest
 from .results import Results, findings_of, invoice_of
 
@@ -30,12 +31,14 @@ async def export_to(out: str, form: str, output: str | None) -> tuple[int, str |
         raise SetupError(f"--format {form} needs --output FILE: it can't go to a terminal")
     manifest = await Manifest.read(out)
     rows = _Rows(manifest, asyncio.get_running_loop())
+    schema = manifest.header.get("schema")
+    write = data_writer(form, schema["columns"]) if schema else FORMATS[form]
     if output is None:
-        return await asyncio.to_thread(FORMATS[form], rows, sys.stdout.buffer), None
-    return await asyncio.to_thread(_into_file, rows, form, Path(output)), output
+        return await asyncio.to_thread(write, rows, sys.stdout.buffer), None
+    return await asyncio.to_thread(_into_file, rows, write, Path(output)), output
 
 
-def _into_file(rows: _Rows, form: str, path: Path) -> int:
+def _into_file(rows: _Rows, write: Writer, path: Path) -> int:
     path = path.resolve()  # a link stays, what it points to is replaced
     if path.exists() and not path.is_file():
         raise SetupError(f"can't write {path}: it is no regular file; without --output, jsonl and csv go to stdout")
@@ -46,7 +49,7 @@ def _into_file(rows: _Rows, form: str, path: Path) -> int:
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            count = _write(rows, form, file)
+            count = write(rows, file)
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as exc:
@@ -54,10 +57,6 @@ def _into_file(rows: _Rows, form: str, path: Path) -> int:
     finally:
         temporary.unlink(missing_ok=True)
     return count
-
-
-def _write(rows: _Rows, form: str, file: BinaryIO) -> int:
-    return FORMATS[form](rows, file)
 
 
 class _Rows:
@@ -94,4 +93,5 @@ class _Rows:
                 f"{document}: its result {record['result']} is missing; `counterfoil retry` has it read anew"
             )
         content = stored.content
-        return Row(document, status, content["reader"], invoice_of(content), findings_of(content), reason)
+        invoice, data = (None, content["data"]) if "data" in content else (invoice_of(content), None)
+        return Row(document, status, content["reader"], invoice, findings_of(content), reason, data)

@@ -22,6 +22,7 @@ from .display import Display, Snapshot
 from .document import Images, Limits, ReaderName
 from .errors import SetupError
 from .extract import recipe
+from .form import OwnSchema
 from .manifest import Manifest
 from .model import calls_at_once, import_client, open_model
 from .offload import Offload
@@ -50,6 +51,7 @@ class Options:
     model: str | None = None
     reader: ReaderName = "auto"
     images: Images = "auto"
+    schema: str | None = None
     concurrency: int = 128
     rpm: int | None = None
     tpm: int | None = None
@@ -81,6 +83,8 @@ _SHOWN = 40
 async def run_batch(options: Options, display: Display, environ: Mapping[str, str] = os.environ) -> Report:
     """Runs a batch to its end, or until a signal stops it. Raises `CounterfoilError`s about the run as a whole."""
     _refuse_contradictions(options)
+    schema = _own_schema(options)
+    reader = "model" if schema else options.reader
     prices = Prices.parse(options.price) if options.price else LIST_PRICES
     if options.max_cost is not None and options.model and not prices.known(options.model):
         raise SetupError(f"--max-cost: the price of {options.model} is not known; give it with --price INPUT/OUTPUT")
@@ -89,7 +93,7 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         _open_files(options.concurrency)
     async with AsyncExitStack() as stack:
         signals = stack.enter_context(Signals())
-        asked = options.model if options.reader in ("auto", "model") else None
+        asked = options.model if reader in ("auto", "model") else None
         concurrency = calls_at_once(asked or "", options.concurrency)
         calls = None if options.batch else asked
         opening = open_model(calls, concurrency=concurrency, environ=environ) if calls else nullcontext()
@@ -103,7 +107,7 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         )
         documents, known = await count(source)
         display.found(documents, source)
-        about = {"source": source.url, "recipe": recipe(options.reader, asked, options.images)}
+        about = {"source": source.url, "recipe": recipe(reader, asked, options.images, schema), **_columns(schema)}
         shards = options.shards or shards_for(documents)
         opened = Manifest.open(options.out, shards=shards, about=about, clock=clock, prove_first=False)
         manifest = await stack.enter_async_context(opened)
@@ -120,7 +124,7 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
             judging = asyncio.create_task(_get_ready_to_judge(prices, clock), name="imports")
             stack.callback(judging.cancel)
         settings = Settings(
-            options.reader,
+            reader,
             concurrency,
             limits,
             max_attempts=options.max_attempts,
@@ -128,6 +132,7 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
             prices=prices,
             images=options.images,
             max_cost=options.max_cost,
+            schema=schema,
         )
         tools, service = Tools(source, manifest, worker, offload, pace, model), await stack.enter_async_context(batches)
         run = await run_at(stack, tools, settings, service, model=asked, environ=environ)
@@ -140,10 +145,28 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         return await _report(run, started)
 
 
+def _own_schema(options: Options) -> OwnSchema | None:
+    """The user's own schema; it is imported for those only who bring one."""
+    if options.schema is None:
+        return None
+    from .schema_load import load_schema
+
+    return load_schema(options.schema)
+
+
+def _columns(schema: OwnSchema | None) -> dict[str, Any]:
+    """What the header of the manifest says of a schema, for exports: nothing without one."""
+    return {"schema": {"name": schema.name, "columns": schema.columns}} if schema else {}
+
+
 def _refuse_contradictions(options: Options) -> None:
     """Raises `SetupError` for options that do not go together."""
     if options.reader == "model" and not options.model:
         raise SetupError("--reader model needs --model PROVIDER:NAME")
+    if options.schema and not options.model:
+        raise SetupError("--schema says what a model is to read; it needs --model PROVIDER:NAME")
+    if options.schema and options.reader in ("xml", "rules"):
+        raise SetupError(f"--reader {options.reader} reads invoices only; with --schema leave it out")
     if options.model and options.reader in ("xml", "rules"):
         raise SetupError(f"--reader {options.reader} asks no model; leave out --model, or use --reader auto or model")
     if options.price and not options.model:
@@ -194,8 +217,8 @@ def _note_differences(manifest: Manifest, options: Options, about: Mapping[str, 
         display.note(f"this OUT has {manifest.shards} shards, fixed when it was made; --shards is ignored")
     if manifest.header.get("recipe") != about["recipe"]:
         display.note(
-            "this OUT was begun with another reader or model: what is finished stays as it is, the rest is read with "
-            "the new one; `counterfoil retry` sends finished documents through again"
+            "this OUT was begun with another reader, model or schema: what is finished stays as it is, the rest is "
+            "read with the new one; `counterfoil retry` sends finished documents through again"
         )
 
 

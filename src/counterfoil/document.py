@@ -5,9 +5,10 @@ These are the words that `reader`, `extract`, `checks` and `pipeline` share. Not
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from .invoice import Invoice  # a worker that reads for a model starts in half the time without it
@@ -26,6 +27,16 @@ class Finding:
     severity: Severity
     message: str
     field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What a document says by a schema of the user's own, whose name is `schema`. `values` are JSON, decimals as text;
+    `findings` say what the schema makes of them."""
+
+    schema: str
+    values: Mapping[str, Any]
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import BinaryIO, cast
 import orjson
 
 from .errors import SetupError
-from .export_row import FLAT_FIELDS, Row, findings, printable, sound, values
+from .export_row import FLAT_FIELDS, Row, findings, findings_told, printable, sound, values
 
 __all__ = ["CSV_FIELDS", "FORMATS", "Row", "record", "write_csv", "write_jsonl", "write_parquet", "write_xlsx"]
 
@@ -66,13 +66,14 @@ def write_csv(rows: Iterable[Row], out: BinaryIO) -> int:
 
 def _csv_cells(row: Row) -> list[str]:
     fields = values(row)
-    told = "; ".join(f"{f['severity']} {f['code']}: {f['message']}" for f in findings(row))
+    told = findings_told(row)
     facts = row.facts | {field: fields[field] for field in FLAT_FIELDS}
     line_count = "" if row.invoice is None else str(len(fields["line_items"]))
-    return [*(_csv_cell(value) for value in facts.values()), line_count, _csv_cell(told)]
+    return [*(csv_cell(value) for value in facts.values()), line_count, csv_cell(told)]
 
 
-def _csv_cell(value: object) -> str:
+def csv_cell(value: object) -> str:
+    """A value as a cell: nothing for None, and nothing that a spreadsheet would take for a formula."""
     if isinstance(value, Decimal):
         return format(value, "f")
     if not isinstance(value, str):
@@ -86,7 +87,7 @@ def write_parquet(rows: Iterable[Row], out: BinaryIO) -> int:
     try:
         from .export_parquet import write
     except ImportError as exc:
-        raise SetupError(_missing("Parquet", "pyarrow", "parquet")) from exc
+        raise missing("Parquet", "pyarrow", "parquet") from exc
     return write(rows, out)
 
 
@@ -95,12 +96,13 @@ def write_xlsx(rows: Iterable[Row], out: BinaryIO) -> int:
     try:
         from .export_xlsx import write
     except ImportError as exc:
-        raise SetupError(_missing("Excel", "openpyxl", "excel")) from exc
+        raise missing("Excel", "openpyxl", "excel") from exc
     return write(rows, out)
 
 
-def _missing(what: str, package: str, extra: str) -> str:
-    return f"the {what} export needs the package {package}: pip install 'counterfoil[{extra}]'"
+def missing(what: str, package: str, extra: str) -> SetupError:
+    """What is said where a format needs a package that is not there."""
+    return SetupError(f"the {what} export needs the package {package}: pip install 'counterfoil[{extra}]'")
 
 
 FORMATS: Mapping[str, Callable[[Iterable[Row], BinaryIO], int]] = MappingProxyType(

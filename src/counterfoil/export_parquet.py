@@ -7,12 +7,13 @@ so: nothing is lost in silence. Imported by `export` only when it is needed, sin
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Context, Decimal
 from itertools import islice
 from typing import Any, BinaryIO, Union, cast, get_args, get_origin
 
+import orjson
 import pyarrow  # pyright: ignore[reportMissingTypeStubs]
 import pyarrow.parquet  # pyright: ignore[reportMissingTypeStubs]
 from pydantic import BaseModel
@@ -29,10 +30,14 @@ _EXACT = Context(prec=_PRECISION)
 
 def schema() -> Any:
     """The Arrow schema, derived from `Invoice`."""
+    return _schema(_fields(Invoice))
+
+
+def _schema(fields: list[tuple[str, Any]]) -> Any:
     text = _pa.string()
     finding = _pa.struct([(name, text) for name in ("code", "severity", "message", "field")])
     facts = [(name, text) for name in ("file", "status", "reader", "reason")]
-    return _pa.schema([*facts, *_fields(Invoice), ("findings", _pa.list_(finding))])
+    return _pa.schema([*facts, *fields, ("findings", _pa.list_(finding))])
 
 
 def _fields(model: type[BaseModel]) -> list[tuple[str, Any]]:
@@ -50,20 +55,59 @@ def _arrow_type(annotation: Any) -> Any:
 
 def write(rows: Iterable[Row], out: BinaryIO) -> int:
     """Writes the rows in groups of a thousand; returns how many."""
-    columns, count, remaining = schema(), 0, iter(rows)
+    return _write((_cells(row) for row in rows), schema(), out)
+
+
+def _write(rows: Iterator[dict[str, Any]], columns: Any, out: BinaryIO) -> int:
+    count = 0
     writer = cast(Any, pyarrow.parquet).ParquetWriter(out, columns, compression="zstd")
     with writer:
-        while batch := [_cells(row) for row in islice(remaining, _BATCH)]:
+        while batch := list(islice(rows, _BATCH)):
             writer.write_table(_pa.Table.from_pylist(batch, schema=columns))
             count += len(batch)
     return count
 
 
+def write_columns(kinds: Mapping[str, str], rows: Iterable[tuple[Row, Mapping[str, Any]]], out: BinaryIO) -> int:
+    """Writes rows of other columns than those of an invoice, each with its values; returns how many."""
+    arrow = {
+        "decimal": _pa.decimal128(_PRECISION, _SCALE),
+        "number": _pa.float64(),
+        "integer": _pa.int64(),
+        "boolean": _pa.bool_(),
+        "date": _pa.date32(),
+    }
+    columns = _schema([(name, arrow.get(kind, _pa.string())) for name, kind in kinds.items()])
+    return _write((_columned(row, values, kinds) for row, values in rows), columns, out)
+
+
+def _columned(row: Row, values: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
+    changed: list[str] = []
+    cells = {name: _of_kind(value, name, kinds[name], changed) for name, value in values.items()}
+    return {**cells, **row.facts, "findings": findings(row) + _told(changed)}
+
+
+def _of_kind(value: Any, name: str, kind: str, changed: list[str]) -> Any:
+    if value is None:
+        return None
+    if kind in ("text", "json"):
+        return value if isinstance(value, str) else orjson.dumps(value).decode()
+    known = {"decimal": Decimal, "number": (float, int), "integer": int, "boolean": bool, "date": date}
+    fits = isinstance(value, known[kind]) and (kind == "boolean" or not isinstance(value, bool))
+    if not fits or (isinstance(value, int) and abs(value) >= 2**63):
+        changed.append(f"{name} {str(value)[:80]!r} is no {kind} that this format can hold and was left out")
+        return None
+    return _fitting(value, name, changed)
+
+
 def _cells(row: Row) -> dict[str, Any]:
     changed: list[str] = []
     fields = {name: _fitting(value, name, changed) for name, value in values(row).items() if name != DETAILS}
-    told = [{"code": "export.amount", "severity": "info", "message": text, "field": None} for text in changed]
-    return {**row.facts, **fields, "findings": findings(row) + told}
+    return {**row.facts, **fields, "findings": findings(row) + _told(changed)}
+
+
+def _told(changed: list[str]) -> list[dict[str, Any]]:
+    return [{"code": "export.amount", "severity": "info", "message": text, "field": None} for text in changed]
 
 
 def _fitting(value: object, name: str, changed: list[str]) -> object:

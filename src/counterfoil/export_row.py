@@ -19,7 +19,8 @@ FLAT_FIELDS = tuple(field for field in INVOICE_FIELDS if field not in (*LISTS, D
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One document of a manifest. `invoice` and `reader` are None where nothing has been read (yet)."""
+    """One document of a manifest. `invoice` and `reader` are None where nothing has been read (yet); `data` is there
+    instead of `invoice` where it was read by a schema of the user's own."""
 
     file: str
     status: str
@@ -27,6 +28,7 @@ class Row:
     invoice: Invoice | None
     findings: tuple[Finding, ...]
     reason: str | None
+    data: Mapping[str, Any] | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -47,6 +49,11 @@ def values(row: Row) -> dict[str, Any]:
 def findings(row: Row) -> list[dict[str, Any]]:
     """The findings as dicts of code, severity, message, field."""
     return cast("list[dict[str, Any]]", sound([asdict(finding) for finding in row.findings]))
+
+
+def findings_told(row: Row) -> str:
+    """The findings as one text."""
+    return "; ".join(f"{f['severity']} {f['code']}: {f['message']}" for f in findings(row))
 
 
 def sound(value: object) -> object:

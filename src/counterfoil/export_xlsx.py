@@ -6,6 +6,7 @@ keeps (15) is text, so that none is lost. Imported by `export` only when it is n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
@@ -17,12 +18,13 @@ from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 
 from .errors import SetupError
-from .export_row import FLAT_FIELDS, LINE_FIELDS, Row, findings, printable, values
+from .export_row import FLAT_FIELDS, LINE_FIELDS, Row, findings_told, printable, values
 
 _INVOICES = ("file", "status", "reader", "reason", *FLAT_FIELDS, "line_count", "findings")
 _LINES = ("file", "invoice_number", "currency", "line", *LINE_FIELDS)
 _MAX_ROWS = 1_048_576
 _MAX_TEXT = 32_767
+_MAX_TITLE = 31
 _FIGURES = 15
 _FIRST_DAY = date(1900, 3, 1)  # before it, Excel counts a day that never was
 _WIDTHS = {"file": 32, "reason": 32, "seller_name": 28, "buyer_name": 28, "description": 40, "findings": 60}
@@ -30,12 +32,12 @@ _WIDTHS = {"file": 32, "reason": 32, "seller_name": 28, "buyer_name": 28, "descr
 
 def write(rows: Iterable[Row], out: BinaryIO) -> int:
     """Writes the workbook; returns the number of documents. Raises `SetupError` if Excel can't hold as many rows."""
-    book: Any = openpyxl.Workbook(write_only=True)
-    invoices, lines = _Sheet(book, "Invoices", _INVOICES), _Sheet(book, "Lines", _LINES)
+    book = open_book()
+    invoices, lines = Sheet(book, "Invoices", _INVOICES), Sheet(book, "Lines", _LINES)
     count = 0
     for count, row in enumerate(rows, 1):  # noqa: B007 - it is the number of rows
         fields = values(row)
-        told = "; ".join(f"{f['severity']} {f['code']}: {f['message']}" for f in findings(row))
+        told = findings_told(row)
         flat = [fields[field] for field in FLAT_FIELDS]
         items = cast("list[dict[str, Any]]", fields["line_items"])
         invoices.add([*row.facts.values(), *flat, None if row.invoice is None else len(items), told or None])
@@ -55,11 +57,16 @@ def write(rows: Iterable[Row], out: BinaryIO) -> int:
     return count
 
 
-class _Sheet:
+def open_book() -> Any:
+    """A workbook that is written row by row."""
+    return openpyxl.Workbook(write_only=True)
+
+
+class Sheet:
     """One sheet that is written row by row."""
 
     def __init__(self, book: Any, title: str, header: Sequence[str]) -> None:
-        self._sheet = book.create_sheet(title)
+        self._sheet = book.create_sheet(re.sub(r"[\\*?:/\[\]]", "_", title)[:_MAX_TITLE])
         self._columns, self._rows = len(header), 0
         self._sheet.freeze_panes = "B2"
         for index, name in enumerate(header, 1):
@@ -82,7 +89,7 @@ class _Sheet:
         self._sheet.append(cells)
 
     def _cell(self, value: object) -> Any:
-        if isinstance(value, int):
+        if isinstance(value, int) and abs(value) < 10**_FIGURES:
             return self._typed(value, "0")
         if isinstance(value, date) and value >= _FIRST_DAY:
             return self._typed(value, "yyyy-mm-dd")

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from .document import Finding, Images, Limits, ReaderName, Reading, Usage
+from .document import Data, Finding, Images, Limits, ReaderName, Reading, Usage
 from .errors import InputError
-from .prompt import PROMPT_VERSION
+from .prompt import PROMPT_VERSION, SCHEMA_PROMPT_VERSION
 
 if TYPE_CHECKING:
     from .clock import Clock
+    from .form import Form, OwnSchema
     from .invoice import Invoice
     from .model import Model
     from .pace import Pace
@@ -32,9 +33,10 @@ _NOTHING = Usage()
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What was made of a document. `status` is done, or review where a finding is an error."""
+    """What was made of a document, what it says being its `fields`. `status` is done, or review where a finding is an
+    error."""
 
-    invoice: Invoice
+    fields: Invoice | Data
     reader: str
     findings: tuple[Finding, ...]
     usage: Usage = _NOTHING
@@ -54,12 +56,17 @@ class Examined:
     extraction: Extraction | None
 
 
-def recipe(reader: ReaderName, model: str | None, images: Images = "auto") -> dict[str, Any]:
+def recipe(
+    reader: ReaderName, model: str | None, images: Images = "auto", schema: OwnSchema | None = None
+) -> dict[str, Any]:
     """How documents are read, as far as it can change a result. `images` is left out where it says nothing new: with
     `auto` a document that has its text is read as it is without, and without a model there is nobody to see."""
     prompt = PROMPT_VERSION if model else None
     seen = {"images": images} if model and images != "auto" else {}
-    return {"extractor": EXTRACTOR, "reader": reader, "model": model, "prompt": prompt, **seen}
+    said = {"extractor": EXTRACTOR, "reader": reader, "model": model, "prompt": prompt, **seen}
+    if schema is None:
+        return said
+    return said | {"prompt": SCHEMA_PROMPT_VERSION, "schema": {"name": schema.name, "digest": schema.digest}}
 
 
 def examine(
@@ -120,13 +127,14 @@ async def ask_model(
     max_attempts: int,
     call_timeout: float,
     prices: Prices,
+    form: Form | None = None,
 ) -> Extraction:
     """Has the model read the text and see the images. `permit` is awaited before each call and forbids it by raising;
     `max_attempts` bounds the calls for one answer, `call_timeout` each of them (s), `prices` cost them. An error that
-    ends this bears what was used as its `usage`."""
+    ends this bears what was used as its `usage`. `form` is what is asked for, an invoice if None."""
     from .extract_model import extract_with_model
 
-    invoice, usage = await extract_with_model(
+    fields, usage = await extract_with_model(
         reading.text,
         name,
         model,
@@ -138,19 +146,24 @@ async def ask_model(
         deadline=call_timeout,
         images=reading.images,
         prices=prices,
+        form=form,
     )
     try:
-        return checked(invoice, "model", reading, today, usage)
+        return checked(fields, "model", reading, today, usage)
     except Exception as error:
         error.__dict__["usage"] = usage
         raise
 
 
-def checked(invoice: Invoice, reader: str, reading: Reading, today: date, usage: Usage = _NOTHING) -> Extraction:
-    """What a reader (xml, rules, model) made of a document, with what the checks say of it."""
+def checked(fields: Invoice | Data, reader: str, reading: Reading, today: date, usage: Usage = _NOTHING) -> Extraction:
+    """What a reader (xml, rules, model) made of a document, with what the checks say of it. Those of a schema of the
+    user's own are the schema's, and have been made."""
+    if isinstance(fields, Data):
+        findings = (*reading.findings, *fields.findings)
+        return Extraction(fields, reader, findings, usage, reading.profile, reading.pages)
     from .checks import check_invoice, contradicts_page, tidy
 
-    invoice = tidy(invoice)
+    invoice = tidy(fields)
     # Where a part of the document was seen only, what is not in its text may well be on its pages.
     whole = reading.text.strip() and not any(image.page in reading.textless for image in reading.images)
     text = reading.text if whole else None

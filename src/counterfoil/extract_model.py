@@ -1,6 +1,6 @@
-"""One document's text becomes an invoice by asking a model, as often as that takes and no more often.
+"""One document's text becomes an invoice, or another form, by asking a model, as often as that takes and no more often.
 
-It promises that the model's answer fits `Invoice` or is sent back with the error a bounded number of times, that no
+It promises that the model's answer fits the form or is sent back with the error a bounded number of times, that no
 cent is lost on the way (amounts go from JSON text to `Decimal`), and that whatever was used is told, in failure too.
 It never holds a slot of the `Pace` while it backs off, and never judges what the invoice says (see `checks`).
 """
@@ -12,11 +12,12 @@ import random as chance
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from .document import PageImage, Usage
+from .document import Data, PageImage, Usage
 from .errors import InputError, RateLimited, SetupError, Unanswered, Unavailable
+from .form import Form, MisfitError
 from .invoice import Invoice
 from .model import Answer, Model, Request, Turn, Unreachable
-from .model_answer import MisfitError, invoice_schema, parse_invoice
+from .model_answer import invoice_form
 from .pace import LONGEST_HOLD, Pace
 from .prices import LIST_PRICES, Prices
 from .prompt import PROMPT_VERSION, opening, repair
@@ -50,8 +51,9 @@ async def extract_with_model(
     permit: Callable[[Usage], Awaitable[None]] | None = None,
     deadline: float = 120.0,
     prices: Prices = LIST_PRICES,
-) -> tuple[Invoice, Usage]:
-    """The invoice that the model reads in `text` and sees on `images`, and what the calls took.
+    form: Form | None = None,
+) -> tuple[Invoice | Data, Usage]:
+    """What the model reads in `text` and sees on `images` by this `form` (an invoice if None), and what the calls took.
 
     `max_attempts` bounds the failed calls for one answer (refusals for the rate are counted by themselves, and bounded
     by `LONGEST_REFUSED` too), `max_repairs` the answers that are sent back; a call is given up
@@ -62,18 +64,19 @@ async def extract_with_model(
     attribute `usage`. A call without an answer counts as a call of unknown outcome; one that the server
     refused, as a call at no cost.
     """
-    caller = _Caller(model, pace, sleep, random, max_attempts, permit, deadline, prices)
+    form = form or invoice_form()
+    caller = _Caller(model, pace, sleep, random, max_attempts, permit, deadline, prices, form)
     try:
-        invoice = await _converse(caller, opening(text, file_name, images), max_repairs)
+        said = await _converse(caller, opening(text, file_name, images, form.instructions), max_repairs)
     except BaseException as error:
         error.__dict__["usage"] = caller.usage
         raise
-    return invoice, caller.usage
+    return said, caller.usage
 
 
-async def _converse(caller: _Caller, turns: tuple[Turn, ...], max_repairs: int) -> Invoice:
+async def _converse(caller: _Caller, turns: tuple[Turn, ...], max_repairs: int) -> Invoice | Data:
     asked = turns
-    problem = ""
+    problem, rest = "", None
     for _ in range(max_repairs + 1):
         answer = await caller.ask(asked)
         if answer.finish == "refused":
@@ -81,11 +84,13 @@ async def _converse(caller: _Caller, turns: tuple[Turn, ...], max_repairs: int) 
                 f"{caller.model.name} declined to read the document: {(answer.refusal or 'filtered')[:200]}"
             )
         try:
-            return parse_invoice(answer.text, cut_off=answer.finish == "length")
+            return caller.form.parse(answer.text, cut_off=answer.finish == "length")
         except MisfitError as misfit:
-            problem = str(misfit)
+            problem, rest = str(misfit), misfit.rest
             # Only the last answer is shown again: one that needs two repairs must not cost the sum of all before.
             asked = (*turns, *repair(answer.text, problem))
+    if rest is not None:
+        return rest
     raise InputError(f"the model's answer did not fit the schema after {max_repairs + 1} answers: {problem}")
 
 
@@ -101,10 +106,11 @@ class _Caller:
     permit: Callable[[Usage], Awaitable[None]] | None
     deadline: float
     prices: Prices
+    form: Form
     usage: Usage = field(default_factory=Usage)
 
     async def ask(self, turns: tuple[Turn, ...]) -> Answer:
-        request = Request(turns, invoice_schema(), "invoice")
+        request = Request(turns, self.form.schema, self.form.name)
         failures = refusals = 0
         refused_since: float | None = None
         while True:

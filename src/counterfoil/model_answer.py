@@ -16,7 +16,10 @@ from typing import Any, NoReturn, cast
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
+from .form import Form, MisfitError
 from .invoice import Invoice
+from .prompt import INSTRUCTIONS
+from .schema_strict import strict_schema
 
 EXPECTED = ("invoice_number", "issue_date", "currency", "seller_name", "gross_total")
 """Keys that an answer has even where they are null. One without them is no reading of a document, such as `{}`."""
@@ -24,12 +27,7 @@ WIDEST_NUMBER = 40
 """Characters, and powers of ten. No amount is wider, and one like 1e999999 would be a megabyte of digits."""
 ERRORS_TOLD = 8
 
-_KEYWORDS = ("description", "enum")
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
-class MisfitError(ValueError):
-    """An answer that does not fit the schema; the message says why, for the model to read."""
 
 
 @cache
@@ -38,40 +36,15 @@ def invoice_schema() -> Mapping[str, Any]:
     return strict_schema(Invoice.model_json_schema())
 
 
-def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A pydantic schema in the form that OpenAI's strict mode takes, and that grammar-driven servers take too.
-
-    Every property required, no others allowed, references written out, unions as lists of types, numbers rather than
-    numbers or strings, and no keyword but these. The models may nest but not recur.
-    """
-    return _strict(schema, cast("Mapping[str, Any]", schema.get("$defs", {})))
-
-
-def _strict(node: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
-    if "$ref" in node:
-        # What the field says of itself stands before what its model says.
-        node = {**models[node["$ref"].removeprefix("#/$defs/")], **node}
-    strict: dict[str, Any] = {"type": _types(node)}
-    strict |= {keyword: node[keyword] for keyword in _KEYWORDS if keyword in node}
-    if "items" in node:
-        strict["items"] = _strict(node["items"], models)
-    if "properties" in node:
-        strict["properties"] = {name: _strict(part, models) for name, part in node["properties"].items()}
-        strict["required"] = list(strict["properties"])
-        strict["additionalProperties"] = False
-    return strict
-
-
-def _types(node: Mapping[str, Any]) -> str | list[str]:
-    if "anyOf" not in node:
-        return node["type"]
-    types = [option["type"] for option in node["anyOf"]]
-    return [kind for kind in types if kind != "string"] if "number" in types else types
+@cache
+def invoice_form() -> Form:
+    """What a model is asked for where nobody brings a schema of their own."""
+    return Form("invoice", invoice_schema(), INSTRUCTIONS, parse_invoice)
 
 
 def parse_invoice(text: str, *, cut_off: bool = False) -> Invoice:
     """The invoice in an answer. A fence or words around the JSON object are forgiven; else `MisfitError`."""
-    data = _object(text, cut_off)
+    data = answer_object(text, cut_off)
     missing = [name for name in EXPECTED if name not in data]
     if missing:
         raise MisfitError(f"keys are missing: {', '.join(missing)} (null where the document does not say)")
@@ -104,7 +77,8 @@ def _kept(value: Any, schema: Mapping[str, Any]) -> object:
     return cast(object, value)
 
 
-def _object(text: str, cut_off: bool) -> Mapping[str, Any]:
+def answer_object(text: str, cut_off: bool) -> Mapping[str, Any]:
+    """The JSON object in an answer, every number of it a `Decimal`; a fence or words around it are forgiven."""
     try:
         data = _json(text)
     except (ValueError, RecursionError):

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .document import Usage
+from .document import Data, Usage
 from .extract import Extraction
 from .jsonfile import Json
 from .results import FORMAT, Stored
 from .spend import NOTHING, as_json, told_of_claim, usage_of
 from .transitions import FINISHED, INPUT_SHOWN
 from .worker import Claim
+
+if TYPE_CHECKING:
+    from .invoice import Invoice  # a run starts faster without it
+
+_SHOWN = 5
+"""Fields of a document of the user's own schema that its record names."""
 
 
 def result_content(
@@ -27,7 +33,7 @@ def result_content(
         "reader": extraction.reader,
         "profile": extraction.profile,
         "pages": extraction.pages,
-        "invoice": extraction.invoice.model_dump(mode="json"),
+        **_fields(extraction.fields),
         "findings": [asdict(finding) for finding in extraction.findings],
         "usage": as_json(extraction.usage),
         "recipe": dict(recipe),
@@ -38,11 +44,15 @@ def result_content(
     }
 
 
+def _fields(fields: Invoice | Data) -> Json:
+    if isinstance(fields, Data):
+        return {"schema": fields.schema, "data": dict(fields.values)}
+    return {"invoice": fields.model_dump(mode="json")}
+
+
 def facts_of(name: str, stored: Stored, *, adopted: bool) -> dict[str, Any]:
     """What the record says of a document whose result is `stored`: enough for a list, the rest is in the result."""
     content = stored.content
-    invoice = content["invoice"]
-    shown = ("invoice_number", "issue_date", "seller_name", "currency", "gross_total")
     return {
         "status": content["status"],
         "input": name,
@@ -51,8 +61,16 @@ def facts_of(name: str, stored: Stored, *, adopted: bool) -> dict[str, Any]:
         "reader": content["reader"],
         "adopted": adopted,
         "findings": sorted({finding["code"] for finding in content["findings"] if finding["severity"] != "info"}),
-        "summary": {field: invoice.get(field) for field in shown},
+        "summary": _summary(content),
     }
+
+
+def _summary(content: Json) -> dict[str, Any]:
+    if "data" in content:
+        scalars = {name: v for name, v in content["data"].items() if isinstance(v, (str, int, float))}
+        return {"schema": content["schema"], "data": dict(list(scalars.items())[:_SHOWN])}
+    shown = ("invoice_number", "issue_date", "seller_name", "currency", "gross_total")
+    return {field: content["invoice"].get(field) for field in shown}
 
 
 def untold_usage(document: str, history: Sequence[Mapping[str, Any]], content: Json) -> Usage:

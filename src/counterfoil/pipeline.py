@@ -21,6 +21,7 @@ from .cost_limit import CostLimit, CostReached, Withdrawn
 from .document import Images, Limits, ReaderName, Usage
 from .errors import ClaimLost, CounterfoilError, InputError, SetupError, Unavailable
 from .extract import Examined, Extraction, ask_model, examine, recipe
+from .form import Form, OwnSchema
 from .jsonfile import encode
 from .manifest import Manifest
 from .model import Model, Unreachable
@@ -48,7 +49,8 @@ class Settings:
     """How documents are read, and how much happens at once. `grace` is how long (s) calls in flight may take to end
     once the run is told to stop; `poll` the longest time (s) between two looks at what other workers did.
     `max_attempts` bounds the calls for one answer, `call_timeout` each of them (s); `prices` say what they cost;
-    `images` which pages a model sees; `max_cost` (US dollars) bounds what all calls of the OUT cost."""
+    `images` which pages a model sees; `max_cost` (US dollars) bounds what all calls of the OUT cost; `schema`
+    is what documents are read by, if they are no invoices."""
 
     reader: ReaderName = "auto"
     concurrency: int = 128
@@ -60,6 +62,12 @@ class Settings:
     prices: Prices = LIST_PRICES
     images: Images = "auto"
     max_cost: Decimal | None = None
+    schema: OwnSchema | None = None
+
+    @property
+    def form(self) -> Form | None:
+        """What a model is asked for; None for an invoice."""
+        return self.schema.form if self.schema else None
 
 
 @dataclass(slots=True)
@@ -103,7 +111,7 @@ class Run:
         self.clock = tools.manifest.clock
         self.tally = Tally()
         self._results = Results(tools.manifest.store, self.clock)
-        self._recipe = recipe(settings.reader, self.model_name, settings.images)
+        self._recipe = recipe(settings.reader, self.model_name, settings.images, settings.schema)
         self._stopping = asyncio.Event()
         self.cost_reached = False
         self._patient = replace(self.clock, sleep=self._sleep_unless_stopping)
@@ -356,6 +364,7 @@ class Run:
                 max_attempts=self.settings.max_attempts,
                 call_timeout=self.settings.call_timeout,
                 prices=self.settings.prices,
+                form=self.settings.form,
             )
             claim.used = extraction.usage
             return extraction

@@ -22,7 +22,7 @@ from .batch_watch import BatchWatch
 from .errors import CounterfoilError
 from .extract import Examined, Extraction, checked
 from .model import Request
-from .model_answer import invoice_schema
+from .model_answer import invoice_form
 from .pipeline import Run, Settings, Tools
 from .prompt import opening
 from .results import Stored
@@ -32,7 +32,6 @@ from .tasks import settled
 from .worker import Claim
 
 _BATCHES_LOOKED_AT_EVERY = 30.0
-SCHEMA_NAME = "invoice"
 
 
 class BatchRun(Run):
@@ -133,11 +132,12 @@ class BatchRun(Run):
 
     async def _ask(self, claim: Claim, examined: Examined) -> Extraction | None:
         reading = examined.reading
-        turns = opening(reading.text, claim.document, reading.images)
+        form = self.settings.form or invoice_form()
+        turns = opening(reading.text, claim.document, reading.images, form.instructions)
         again = Again(turns)
         if batch := claim.record.get("batch"):
             outcome = self._outcomes[claim] if _is_of(batch, claim.input) else None
-            found = follow(outcome, batch, turns, max_attempts=self.settings.max_attempts)
+            found = follow(outcome, batch, turns, form, max_attempts=self.settings.max_attempts)
             if not isinstance(found, Again):
                 claim.request = batch["request"]
                 return checked(found, "model", reading, self.clock.utc().date(), claim.owed)
@@ -146,7 +146,7 @@ class BatchRun(Run):
             await self._forget_batch(claim)
             return await super()._ask(claim, examined)
         self._go_on()
-        await self._submitter.ask(claim, Request(again.turns, invoice_schema(), SCHEMA_NAME), claim.input, again.asked)
+        await self._submitter.ask(claim, Request(again.turns, form.schema, form.name), claim.input, again.asked)
         return None
 
     async def _forget_batch(self, claim: Claim) -> None:

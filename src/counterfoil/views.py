@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
@@ -71,6 +71,7 @@ def print_records(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
 
 def _row(document: str, record: Mapping[str, Any]) -> list[str]:
     summary: Mapping[str, Any] = record.get("summary") or {}
+    notes = [*(f"{name} {value}" for name, value in summary.get("data", {}).items()), *record.get("findings", [])]
     cells = (
         document,
         record.get("status"),
@@ -80,7 +81,7 @@ def _row(document: str, record: Mapping[str, Any]) -> list[str]:
         summary.get("seller_name"),
         amount(summary.get("gross_total")),
         summary.get("currency"),
-        record.get("reason") or ", ".join(record.get("findings") or []),
+        record.get("reason") or ", ".join(notes),
     )
     return [printable(str(cell or "")) for cell in cells]
 
@@ -134,7 +135,10 @@ def print_document(document: str, record: Record, result: Json | None) -> None:
     if record.get("reason"):
         _say([record["reason"]])
     if result:
-        _print_invoice(result["invoice"])
+        if "data" in result:
+            _say([*_outline(result["data"], "  "), ""])
+        else:
+            _print_invoice(result["invoice"])
         _say([f"{finding['severity']:<8} {finding['code']}: {finding['message']}" for finding in result["findings"]])
     elif record.get("result"):
         _say([f"its result {record['result']} is missing; `counterfoil retry`, then `counterfoil run`, read it anew"])
@@ -150,6 +154,17 @@ def _print_invoice(invoice: Mapping[str, Any]) -> None:
         _say([""])
         _print_lines(invoice["line_items"])
     _say([""])
+
+
+def _outline(value: Any, indent: str) -> Iterator[str]:
+    """What was read by a schema of the user's own, a value a line; what is null is left out."""
+    named = cast("Mapping[str, Any]", value).items() if isinstance(value, Mapping) else enumerate(value, 1)
+    for name, inner in cast("Iterable[tuple[object, Any]]", named):
+        if isinstance(inner, (Mapping, list)):
+            yield f"{indent}{name}"
+            yield from _outline(inner, indent + "  ")
+        elif inner is not None:
+            yield f"{indent}{name!s:<20} {inner}"
 
 
 def _shown(field: str, value: str) -> str:
