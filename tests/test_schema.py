@@ -115,6 +115,24 @@ def test_what_goes_out_is_in_strict_form(order: Spec, receipt: str):
     assert form.schema["properties"]["total"]["description"] == "(minimum: 0; multipleOf: 0.01)"
 
 
+def test_a_real_union_stays_one(receipt: str):
+    """Each of its parts in strict form; a text or a number, and an object that may be null, need none."""
+    parts = [{"type": "object", "properties": {name: {"type": "string"}}} for name in "ab"]
+    properties = {
+        "either": {"oneOf": parts},
+        "plain": {"type": ["string", "number"]},
+        "maybe": {"anyOf": [parts[0], {"type": "null"}]},
+        "list": {"anyOf": [{"type": "array", "items": {"enum": ["a", 1]}}, {"type": "null"}]},
+    }
+    Path(receipt).write_text(json.dumps({"type": "object", "properties": properties}))
+    asked = load_schema(receipt).form.schema["properties"]
+    assert [strict_mode_breaches(part) for part in asked["either"]["anyOf"]] == [[], []]
+    assert asked["plain"]["type"] == ["string", "number", "null"]
+    assert asked["maybe"]["type"] == ["object", "null"]
+    assert asked["list"]["type"] == ["array", "null"]
+    assert asked["list"]["items"] == {"type": ["string", "integer", "null"], "enum": ["a", 1, None]}
+
+
 def test_a_value_may_be_null_wherever_it_stands(order: Spec):
     """Also where the model requires it: what a document does not say must not be made up; the schema then says so."""
     properties = load_schema(order("Order")).form.schema["properties"]

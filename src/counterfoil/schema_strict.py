@@ -140,9 +140,13 @@ class _Strict:
         if all(_is_scalar(part) for part in offered):
             return {"type": self._nullable(list(dict.fromkeys(t for part in offered for t in types(part))), union=True)}
         forms = [self.form(part, place, within) for part in offered]
-        if any("null" in form.get("type", ()) and form["type"] != "null" for form in forms):
-            forms = [form for form in forms if form.get("type") != "null"]  # said once is enough
-        return forms[0] if len(forms) == 1 else {"anyOf": forms}
+        rest = [form for form in forms if form.get("type") != "null"]
+        if len(rest) == 1 and "type" in rest[0]:
+            kinds = rest[0]["type"]
+            kinds = [kinds] if isinstance(kinds, str) else kinds
+            null = ["null"] if len(forms) > 1 and "null" not in kinds else []
+            return {**rest[0], "type": [*kinds, *null]}
+        return {"anyOf": forms}
 
     def _plain(self, node: Node, place: str, within: tuple[str, ...]) -> dict[str, Any]:
         kinds = list(types(node))
