@@ -11,7 +11,7 @@ from tests.batch import Process, answer_for, folder_of, records_of
 from tests.virtual import virtually
 
 from counterfoil.audit import audit
-from counterfoil.errors import SetupError
+from counterfoil.errors import SetupError, Unavailable
 from counterfoil.locations import open_store
 from counterfoil.model import Answer, ScriptedModel
 from counterfoil.prices import LIST_PRICES, Prices, Rate
@@ -89,6 +89,27 @@ def test_a_call_of_unknown_outcome_is_reckoned_with():
         report = await audit("memory://unknown")
         assert report.spent.calls + report.calls_out == model.calls
         assert report.spent.unknown_calls + report.calls_out == 4
+
+    virtually(law())
+
+
+def test_calls_that_fail_at_no_cost_neither_use_the_budget_up_nor_stretch_it():
+    """Every third call is refused with a 500: twelve answers are bought all the same, and not one more."""
+
+    async def law() -> None:
+        out, answers = out_store("failing"), 0
+
+        def script(request: Any) -> Answer | Unavailable:
+            nonlocal answers
+            if model.calls % 3 == 0:
+                return Unavailable("500")
+            answers += 1
+            return Answer(answer_for(request), 500, 100, "m")
+
+        model = ScriptedModel(script, latency=2.0)
+        assert (await Process(out, await folder_of(30), model, **within("0.12")).task).cost_reached
+        assert answers == 12
+        assert (await spent_in(out))[1] == {"done": 12, "pending": 18}
 
     virtually(law())
 

@@ -1,8 +1,8 @@
 """`--max-cost`: whether another call may go out, judged by what the records of the whole OUT say was spent.
 
 It promises that a call is admitted only if what is known to be spent, with each call under way or of unknown outcome
-counted at the mean of the others, stays within the limit: across processes, and after any crash, since nothing but the
-records is asked. So the limit is passed at most by what the calls under way cost more than the mean. Of several workers
+counted as much as the dearest document so far, stays within the limit: across processes, and after any crash, since
+nothing but the records is asked. So the limit is passed only if calls turn out dearer than that. Of several workers
 each takes its share of what is left between two looks, a second apart at most; when so little is left that all of them
 together might take it up in that time, each looks again between its intent and its call. It stores nothing.
 """
@@ -42,7 +42,7 @@ class CostLimit:
         self._looked_at = float("-inf")
         self._left = Decimal(0)
         self._taken = Decimal(0)
-        self._pending = 0
+        self._pending = self._again = 0
         self._calling: set[Claim] = set()
 
     async def admit(self, claim: Claim, guess: Decimal) -> None:
@@ -52,13 +52,18 @@ class CostLimit:
         Raises `CostReached`, `Withdrawn`, and what `Worker.intend` raises.
         """
         self.ended(claim)
-        async with self._line:
-            await self._until_it_fits(guess)
-            self._pending += 1
+        again = claim.asking > 0  # its record still says that the call before is out
+        self._again += again
         try:
-            await self._worker.intend(claim)
+            async with self._line:
+                await self._until_it_fits(guess)
+                self._pending += 1
+            try:
+                await self._worker.intend(claim)
+            finally:
+                self._pending -= 1
         finally:
-            self._pending -= 1
+            self._again -= again
         if self._near(guess):
             await self._look(guess)
             if self._left < 0:
@@ -72,7 +77,7 @@ class CostLimit:
     def _near(self, guess: Decimal) -> bool:
         """Whether others may have taken up what was left since the last look."""
         company = self._worker.company
-        at_once = company * self._concurrency * self._mean(guess)
+        at_once = company * self._concurrency * self._call(guess)
         return company > 1 and self._left - self._taken < max(NEAR * self._most, at_once)
 
     async def _until_it_fits(self, guess: Decimal) -> None:
@@ -87,11 +92,11 @@ class CostLimit:
             await self._clock.sleep(_WAIT)
 
     def _fits(self, guess: Decimal) -> bool:
-        mean = self._mean(guess)
+        call = self._call(guess)
         probes = not (self._known() or self._calling or self._pending)  # a guess alone must not forbid the first call
-        if (self._taken + mean) * self._worker.company > self._left and mean and not probes:
+        if (self._taken + call) * self._worker.company > self._left and call and not probes:
             return False
-        self._taken += mean
+        self._taken += call
         return True
 
     async def _look(self, guess: Decimal) -> None:
@@ -103,21 +108,21 @@ class CostLimit:
             self._looks += 1
             self._looked_at = self._clock.monotonic()
             await self._worker.survey()
-            usage, out = self._worker.spending
-            open_calls = usage.unknown_calls + out + self._pending
-            self._left = self._most - self._known() - open_calls * self._mean(guess)
+            spending = self._worker.spending
+            under_way = spending.out + self._pending - self._again
+            open_calls = spending.spent.unknown_calls + under_way
+            self._left = self._most - self._known() - open_calls * self._call(guess)
             self._taken = Decimal(0)
 
-    def _mean(self, guess: Decimal) -> Decimal:
-        usage, _ = self._worker.spending
-        answered = usage.calls - usage.unknown_calls
-        return self._known() / answered if answered > 0 and self._known() else guess
+    def _call(self, guess: Decimal) -> Decimal:
+        """What a call is reckoned to cost."""
+        return self._worker.spending.dearest or guess
 
     def _known(self) -> Decimal:
-        usage, _ = self._worker.spending
-        if usage.cost_usd is None:
+        cost = self._worker.spending.spent.cost_usd
+        if cost is None:
             raise SetupError(
                 "calls of unknown cost are recorded in this OUT, so --max-cost can't hold; use another --out, or go on "
                 "without it"
             )
-        return usage.cost_usd
+        return cost

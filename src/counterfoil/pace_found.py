@@ -109,8 +109,8 @@ class FoundRate:
         if self._closed:  # not too fast but shut: only ask now and then whether it is open again
             hold = max(hold, CLOSED_HOLD * 2**self._closed)
         self._decreased = self._last_number
-        # Calls overtake each other on their way: those started after the one that was refused may have been taken in its
-        # place. So all are counted that were started until now, and those of them that turn out refused are taken off.
+        # Calls overtake each other on their way: those started after the one that was refused may have been taken in
+        # its place. So all that were started are counted, and those of them that turn out refused are taken off.
         since = self._starts[-1].at - MINUTE
         self._fits = sum(s.at > since and not s.refused for s in self._starts)
         age = start.at - (self._first if self._first is not None else start.at)

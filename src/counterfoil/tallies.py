@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Protocol
 
 from .commit import Records
 from .document import Usage
@@ -18,14 +20,15 @@ from .spend import NOTHING, batch_request, usage_of
 @dataclass(frozen=True, slots=True)
 class Tally:
     """One shard: records by status, claims (document: attempt) by owner, documents that are not finished by the batch
-    they belong to (all of them `bound`, the pending ones `waiting`), what was spent, and how many calls are out,
-    or held by a batch."""
+    they belong to (all of them `bound`, the pending ones `waiting`), what was spent, on the dearest of them too
+    (US dollars), and how many calls are out, or held by a batch."""
 
     statuses: Counter[str] = field(default_factory=Counter[str])
     claims: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
     bound: Counter[str] = field(default_factory=Counter[str])
     waiting: Counter[str] = field(default_factory=Counter[str])
     spent: Usage = NOTHING
+    dearest: Decimal = Decimal(0)
     out: int = 0
 
     @classmethod
@@ -42,9 +45,10 @@ class Tally:
         statuses = Counter(record.get("status", "") for record in records.values())
         if not spending:
             return cls(statuses, dict(claims), bound, waiting)
-        spent = sum((usage_of(record) for record in records.values() if record.get("calls")), NOTHING)
+        spent = [usage_of(record) for record in records.values() if record.get("calls")]
+        dearest = max((usage.cost_usd or Decimal(0) for usage in spent), default=Decimal(0))
         out = sum(("asking" in record) + batch_request(record) for record in records.values())
-        return cls(statuses, dict(claims), bound, waiting, spent, out)
+        return cls(statuses, dict(claims), bound, waiting, sum(spent, NOTHING), dearest, out)
 
     def claimable(self, awake: Collection[str]) -> int:
         """Pending records that wait for no batch, or for one of those that have come to an end."""
@@ -55,8 +59,19 @@ _EMPTY = Tally()
 _UNFINISHED = ("pending", "running")
 
 
+class Spending(Protocol):
+    """What was spent on all documents, on the dearest of them (US dollars), and how many calls are out."""
+
+    @property
+    def spent(self) -> Usage: ...
+    @property
+    def dearest(self) -> Decimal: ...
+    @property
+    def out(self) -> int: ...
+
+
 class Tallies:
-    """All shards of a manifest. With `spending` false, `spent` and `out` stay nothing."""
+    """All shards of a manifest. With `spending` false, `spent`, `dearest` and `out` stay nothing."""
 
     def __init__(self, *, spending: bool) -> None:
         self._spending = spending
@@ -66,6 +81,7 @@ class Tallies:
         self.unfinished: set[int] = set()
         """Shards with a document that is not finished: of thousands, those alone are asked for claims."""
         self.spent = NOTHING
+        self.dearest = Decimal(0)
         self.out = 0
 
     @property
@@ -103,4 +119,5 @@ class Tallies:
             sums.subtract(gone)
             sums.update(here)
         self.spent = self.spent - known.spent + tally.spent
+        self.dearest = max(self.dearest, tally.dearest)
         self.out += tally.out - known.out

@@ -21,7 +21,7 @@ from .errors import ClaimLost, CommitUncertain, CounterfoilError
 from .liveness import Heart, Liveness
 from .manifest import Manifest, shard_of
 from .spend import NOTHING
-from .tallies import Tallies
+from .tallies import Spending, Tallies
 from .tasks import settled
 from .transitions_batch import HandOver
 
@@ -144,11 +144,10 @@ class Worker:
         return self._tallies.bound
 
     @property
-    def spending(self) -> tuple[Usage, int]:
-        """What the records of the whole manifest say was spent, as last seen, and how many calls are out by them.
-
-        Kept only by a worker that is told of its company: who shares a limit."""
-        return self._tallies.spent, self._tallies.out
+    def spending(self) -> Spending:
+        """What the records of the whole manifest say of spending, as last seen. Kept only by a worker that is told of
+        its company: who shares a limit."""
+        return self._tallies
 
     @property
     def company(self) -> int:
