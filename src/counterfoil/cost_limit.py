@@ -13,13 +13,16 @@ import asyncio
 from decimal import Decimal
 
 from .clock import Clock
-from .errors import SetupError
+from .errors import SetupError, Unanswered, Unavailable
+from .model import Answer, Model, Request
 from .worker import Claim, Worker
 
 NEAR = Decimal("0.25")
 """Of the limit: the least that must be left for workers to rely on their last look."""
 _LOOK_HOLDS = 1.0
 _WAIT = 1.0
+_TOLD_WITHIN = 5.0
+"""Seconds from an answer to its record, as a rule: what it cost less than was reckoned is known by then."""
 
 
 class CostReached(Exception):
@@ -42,8 +45,14 @@ class CostLimit:
         self._looked_at = float("-inf")
         self._left = Decimal(0)
         self._taken = Decimal(0)
-        self._pending = self._again = 0
+        self._pending = 0
         self._calling: set[Claim] = set()
+        self._free: set[Claim] = set()
+        self._last_over = float("-inf")
+
+    def watching(self, model: Model, claim: Claim) -> Model:
+        """The model, for the calls of one claim: the limit is told when each is over."""
+        return _Watched(model, self, claim)
 
     async def admit(self, claim: Claim, guess: Decimal) -> None:
         """Returns once the next call of this claim may go out, its intent recorded. `guess` (US dollars, rather too
@@ -51,28 +60,30 @@ class CostLimit:
 
         Raises `CostReached`, `Withdrawn`, and what `Worker.intend` raises.
         """
-        self.ended(claim)
-        again = claim.asking > 0  # its record still says that the call before is out
-        self._again += again
+        async with self._line:
+            await self._until_it_fits(guess)
+            self._pending += 1
         try:
-            async with self._line:
-                await self._until_it_fits(guess)
-                self._pending += 1
-            try:
-                await self._worker.intend(claim)
-            finally:
-                self._pending -= 1
+            await self._worker.intend(claim)
         finally:
-            self._again -= again
+            self._pending -= 1
+            self._free.discard(claim)
         if self._near(guess):
             await self._look(guess)
             if self._left < 0:
                 raise Withdrawn
         self._calling.add(claim)
 
-    def ended(self, claim: Claim) -> None:
-        """The call of this claim is over, and its record tells what it took."""
+    def over(self, claim: Claim, *, free: bool) -> None:
+        """A call has ended; `free`: with a refusal, so that it costs nothing, though its record says it is out."""
         self._calling.discard(claim)
+        self._last_over = self._clock.monotonic()
+        if free:
+            self._free.add(claim)
+
+    def ended(self, claim: Claim) -> None:
+        """This claim makes no more calls, and its record tells what they took."""
+        self._free.discard(claim)
 
     def _near(self, guess: Decimal) -> bool:
         """Whether others may have taken up what was left since the last look."""
@@ -87,13 +98,18 @@ class CostLimit:
             await self._look(guess)
             if self._fits(guess):
                 break
-            if not (self._calling or self._pending):
+            if not self._may_be_cheaper:
                 raise CostReached
             await self._clock.sleep(_WAIT)
 
+    @property
+    def _may_be_cheaper(self) -> bool:
+        """Whether a call of ours may yet turn out to cost less than is reckoned."""
+        return bool(self._calling or self._pending) or self._clock.monotonic() - self._last_over < _TOLD_WITHIN
+
     def _fits(self, guess: Decimal) -> bool:
         call = self._call(guess)
-        probes = not (self._known() or self._calling or self._pending)  # a guess alone must not forbid the first call
+        probes = not self._known() and not self._may_be_cheaper  # a guess alone must not forbid the first call
         if (self._taken + call) * self._worker.company > self._left and call and not probes:
             return False
         self._taken += call
@@ -109,7 +125,7 @@ class CostLimit:
             self._looked_at = self._clock.monotonic()
             await self._worker.survey()
             spending = self._worker.spending
-            under_way = spending.out + self._pending - self._again
+            under_way = max(spending.out - len(self._free), 0) + self._pending
             open_calls = spending.spent.unknown_calls + under_way
             self._left = self._most - self._known() - open_calls * self._call(guess)
             self._taken = Decimal(0)
@@ -126,3 +142,19 @@ class CostLimit:
                 "without it"
             )
         return cost
+
+
+class _Watched:
+    def __init__(self, model: Model, limit: CostLimit, claim: Claim) -> None:
+        self.name = model.name
+        self._model, self._limit, self._claim = model, limit, claim
+
+    async def complete(self, request: Request) -> Answer:
+        free = False
+        try:
+            return await self._model.complete(request)
+        except Unavailable as error:
+            free = not isinstance(error, Unanswered)
+            raise
+        finally:
+            self._limit.over(self._claim, free=free)

@@ -351,12 +351,14 @@ class Run:
             await self._intend(claim, examined)
             self._go_on()
 
-        today = self.clock.utc().date()
+        today, model = self.clock.utc().date(), self.tools.model
+        if self._cost_limit:
+            model = self._cost_limit.watching(model, claim)
         try:
             extraction = await ask_model(
                 examined.reading,
                 claim.document,
-                self.tools.model,
+                model,
                 self.tools.pace,
                 permit,
                 today,
