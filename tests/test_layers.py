@@ -27,6 +27,7 @@ FLOORS = [
     "views",
     "display export* audit audit_batch tables",
     "pipeline pipeline_batch",
+    "parts",
     "batch_submit",
     "batch_watch batch_answers",
     "cost_limit outcome",
@@ -34,6 +35,9 @@ FLOORS = [
     "extract_model checks* reader worker results source",
     "schema_load",
     "schema_answer",
+    "containers",
+    "containers_mail containers_msg pages_docx pages_html pages_xlsx",
+    "pages_flow containers_zip containers_names envelope",
     "einvoice* images pdf* rules* prompt model_answer liveness tallies transitions transitions_batch batch_book "
     "batch_turns",
     "manifest register",
@@ -43,7 +47,7 @@ FLOORS = [
     "form schema_strict schema_columns",
     "store document",
     "amounts dates clock invoice invoice_* jsonfile",
-    "allowance currencies errors tasks",
+    "allowance currencies errors kinds tasks",
 ]
 HEAVY = {"pydantic", "lxml", "pypdfium2", "obstore", "aiohttp", "rich", "stdnum", "genai_prices", "boto3", "openpyxl"}
 HEAVY |= {"jsonschema_rs", "pyarrow", "pebble", "PIL", "pydantic_ai", "anthropic", "google", "httpx2", "anyio"}

@@ -14,6 +14,7 @@ from .commit import Record
 from .errors import ManifestCorrupt, SetupError
 from .export import FORMATS, Row
 from .export_data import Writer, data_writer
+from .kinds import CONTAINER, counted_as
 from .manifest import Manifest
 from .results import Results, findings_of, invoice_of
 
@@ -81,7 +82,8 @@ class _Rows:
             async with at_once:
                 return await self._row(document, record)
 
-        return await asyncio.gather(*(one(document, state.records[document]) for document in sorted(state.records)))
+        documents = [d for d, record in sorted(state.records.items()) if counted_as(record) != CONTAINER]
+        return await asyncio.gather(*(one(document, state.records[document]) for document in documents))
 
     async def _row(self, document: str, record: Record) -> Row:
         status, reason = str(record.get("status")), record.get("reason")

@@ -23,6 +23,7 @@ from .document import Images, Limits, ReaderName
 from .errors import SetupError
 from .extract import recipe
 from .form import OwnSchema
+from .kinds import CONTAINER
 from .manifest import Manifest
 from .model import calls_at_once, import_client, open_model
 from .offload import Offload
@@ -226,7 +227,7 @@ def snapshot(run: Run, started: float) -> Snapshot:
     """What the progress display shows of a run."""
     statuses, tally = run.tools.worker.statuses, run.tally
     return Snapshot(
-        total=statuses.total(),
+        total=statuses.total() - statuses[CONTAINER],
         done=statuses["done"],
         review=statuses["review"],
         failed=statuses["failed"],
@@ -251,7 +252,7 @@ async def _report(run: Run, started: float) -> Report:
                 rows.append((document, record))
     spent, interrupted = as_json(tally.usage), run.stopping and not run.cost_reached
     summary: dict[str, Any] = {
-        "documents": statuses.total(),
+        "documents": statuses.total() - statuses[CONTAINER],
         "done": statuses["done"],
         "review": statuses["review"],
         "failed": statuses["failed"],
@@ -266,6 +267,7 @@ async def _report(run: Run, started: float) -> Report:
         "conflicts": manifest.stats.conflicts,
         "batches_running": still_running(run),
         "unknown_calls": spent["unknown_calls"],
+        "containers": statuses[CONTAINER],
     }
     return Report(summary, failures, rows if statuses.total() <= _SHOWN else [], interrupted, run.cost_reached)
 

@@ -15,6 +15,7 @@ from .display import counted, duration, spending
 from .document import Usage
 from .errors import ManifestCorrupt
 from .jsonfile import Json, decode
+from .kinds import CONTAINER, counted_as
 from .liveness import FOLDER, process_gone, same_machine
 from .manifest import Manifest
 from .spend import as_json, batch_request, usage_of
@@ -43,7 +44,7 @@ class Shard:
         shard = cls()
         for record in records.values():
             status = record.get("status", "")
-            shard.statuses[status] += 1
+            shard.statuses[counted_as(record)] += 1
             shard.adopted += bool(record.get("adopted"))
             shard.calls_out += bool(record.get("asking"))
             shard.in_batches += batch_request(record)
@@ -87,7 +88,7 @@ def _summary(shards: Iterable[Shard], workers: int, now: datetime) -> dict[str, 
     pace = len(total.ends) / max(span, 1.0) if workers else 0.0
     left = statuses["pending"] + statuses["running"]
     return {
-        "documents": statuses.total(),
+        "documents": statuses.total() - statuses[CONTAINER],
         **{status: statuses[status] for status in _STATUSES},
         **as_json(usage),
         "calls_out": total.calls_out,

@@ -44,6 +44,7 @@ class Limits:
     """Bounds for reading one document; what passes one ends that document with an `InputError` that names the bound."""
 
     max_bytes: int = 50_000_000
+    """Of one file, and of one part of an archive or a mail."""
     max_pages: int = 300
     max_text: int = 2_000_000
     """Characters of text over all pages."""
@@ -53,6 +54,16 @@ class Limits:
     """Pages of one document that a model is sent as images."""
     max_pixels: int = 80_000_000
     """Of one page of an image file; A3 at 600 dpi has 70 million."""
+    max_cells: int = 200_000
+    """Of the tables of an HTML, Word or Excel file."""
+    max_entries: int = 5_000
+    """Of an archive or a mail, those of archives and mails within it included."""
+    max_nesting: int = 3
+    """Archives and mails within each other."""
+    max_unpacked: int = 1_000_000_000
+    """Bytes that all entries of an archive have together."""
+    max_ratio: int = 200
+    """How many times the size of an archive its entries may have, once that is more than a few MB."""
     seconds: float = 30.0
     memory_bytes: int = 750_000_000
 
@@ -129,7 +140,7 @@ class Reading:
     are the pages that show something, yet have no text to speak of; `images` the pages that a model is to see.
     """
 
-    kind: Literal["pdf", "xml", "image"]
+    kind: Literal["pdf", "xml", "image", "html", "docx", "xlsx", "container"]
     text: str = ""
     pages: int = 0
     xml_invoice: Invoice | None = None

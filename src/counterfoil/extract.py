@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from .document import Data, Finding, Images, Limits, ReaderName, Reading, Usage
 from .errors import InputError
+from .kinds import CONTAINER, CONTAINERS, kind_of
 from .prompt import PROMPT_VERSION, SCHEMA_PROMPT_VERSION
 
 if TYPE_CHECKING:
     from .clock import Clock
+    from .containers import Part
     from .form import Form, OwnSchema
     from .invoice import Invoice
     from .model import Model
@@ -50,10 +52,13 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A document after its worker process: finished, or (`extraction` None) with what the model is to read."""
+    """A document after its worker process: finished, or (`extraction` None) with what the model is to read.
+
+    `parts` are the documents that it holds: then it is none itself, and finished."""
 
     reading: Reading
     extraction: Extraction | None
+    parts: tuple[Part, ...] = ()
 
 
 def recipe(
@@ -75,6 +80,8 @@ def examine(
     """Reads one document, and extracts and checks it too unless that is the model's part. Raises `InputError`."""
     from .reader import Rules, read_document
 
+    if kind_of(data) in CONTAINERS:
+        return _opened(data, limits)
     rules: Rules = "never"
     if reader == "rules":
         rules = "always"
@@ -97,8 +104,26 @@ def examine(
     return Examined(reading, checked(reading.rules_invoice, "rules", reading, today))
 
 
+def _opened(data: bytes, limits: Limits) -> Examined:
+    """An archive or a mail: nothing is read of it but what is in it."""
+    from .containers import parts_of, told
+    from .invoice import Invoice
+
+    parts = parts_of(data, limits)
+    finding = Finding("container.parts", "info", told(parts))
+    return Examined(Reading(kind="container"), Extraction(Invoice(), CONTAINER, (finding,)), parts)
+
+
+def refuse_inner(data: bytes, limits: Limits) -> None:
+    """Raises `InputError` for an archive or a mail that was left closed within another; runs in a worker process."""
+    if kind_of(data) in CONTAINERS:
+        from .containers import refuse_part
+
+        refuse_part(data, limits)
+
+
 def _with_images(reading: Reading, data: bytes, images: Images, limits: Limits) -> Reading:
-    if images == "auto" and not reading.textless and reading.kind == "pdf":
+    if reading.kind not in ("pdf", "image") or (images == "auto" and not reading.textless and reading.kind == "pdf"):
         return reading
     from .images import with_images  # its imaging library is for those documents only that need it
 

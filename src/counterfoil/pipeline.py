@@ -1,6 +1,8 @@
 """The run: documents on their way from the source to the manifest, as many at once as there is room for.
 
     source --> plan --> claim --> fetch --> examine (worker process) --> ask the model --> keep result --> record
+                 ^                                |
+                 +------ parts of a container ----+
 
 A bad document is an outcome (`failed`, with a reason), never an exception that ends the run; exceptions are about the
 run. A paid answer is never lost: once it is there, its result and its record are written even if the run is being
@@ -23,11 +25,13 @@ from .errors import ClaimLost, CounterfoilError, InputError, SetupError, Unavail
 from .extract import Examined, Extraction, ask_model, examine, recipe
 from .form import Form, OwnSchema
 from .jsonfile import encode
+from .kinds import CONTAINER
 from .manifest import Manifest
 from .model import Model, Unreachable
 from .offload import Offload
 from .outcome import facts_of, result_content, untold_usage, usage_of_error
 from .pace import Pace
+from .parts import Parts
 from .prices import LIST_PRICES, Prices
 from .results import Results, Stored, input_of
 from .source import Source, plan
@@ -112,6 +116,7 @@ class Run:
         self.tally = Tally()
         self._results = Results(tools.manifest.store, self.clock)
         self._recipe = recipe(settings.reader, self.model_name, settings.images, settings.schema)
+        self._parts = Parts(tools.source, tools.worker, tools.offload, settings.limits, tools.manifest.shards)
         self._stopping = asyncio.Event()
         self.cost_reached = False
         self._patient = replace(self.clock, sleep=self._sleep_unless_stopping)
@@ -176,7 +181,7 @@ class Run:
             return await self._examine(await body)
 
         for entry in entries:
-            body = asyncio.create_task(self._fetch(entry.key, entry.size))
+            body = asyncio.create_task(self._fetch(entry.key, {"size": entry.size}))
             self._early[entry.key] = early = _Early(body, asyncio.create_task(examined(body)))
             early.examined.add_done_callback(lambda task: task.cancelled() or task.exception())  # it may not be needed
 
@@ -300,13 +305,15 @@ class Run:
 
     async def _outcome(self, claim: Claim) -> None:
         early = self._early.pop(claim.document, None)
-        body = await (early.body if early else self._fetch(claim.document, claim.record["size"]))
+        body = await (early.body if early else self._fetch(claim.document, claim.record))
         name = claim.input = input_of(body, self._recipe, claim.record.get("take", 0))
         async with self._inputs.setdefault(name, asyncio.Lock()):  # equal documents wait for the first, and adopt
-            if stored := await self._results.find(name):
+            # Equal archives have parts of their own, so theirs is not adopted unseen.
+            if (stored := await self._results.find(name)) and stored.content["reader"] != CONTAINER:
                 await settled(self._settle(claim, name, stored, adopted=True))
                 return
             examined = await (early.examined if early else self._examine(body))
+            await self._parts.plan(claim, examined.parts)
             del body, early  # a thousand documents that wait for their model need not stay in memory
             extraction = examined.extraction or await self._ask(claim, examined)
             if extraction is not None:
@@ -329,9 +336,11 @@ class Run:
         if self.stopping:
             raise _Stopped
 
-    async def _fetch(self, document: str, size: int) -> bytes:
+    async def _fetch(self, document: str, record: Mapping[str, Any]) -> bytes:
         self._go_on()
-        return await self.tools.source.fetch(document, size, self.settings.limits.max_bytes)
+        if "within" in record:
+            return await self._parts.fetch(document, record)
+        return await self.tools.source.fetch(document, record["size"], self.settings.limits.max_bytes)
 
     async def _examine(self, body: bytes) -> Examined:
         self._go_on()

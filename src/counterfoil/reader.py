@@ -9,67 +9,99 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from .document import Finding, Limits, Reading
+from .document import Finding, Limits, Page, Reading
 from .errors import InputError
+from .kinds import image_format, kind_of
 from .pdf import PdfFile, read_pdf
 
 Rules = Literal["never", "fallback", "always"]
-_IMAGES = (
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
-)
 _OTHERS = (
-    (b"PK\x03\x04", "a ZIP archive or an Office file"),
-    (b"\xd0\xcf\x11\xe0", "an old Office file or an Outlook message"),
+    (b"\xd0\xcf\x11\xe0", "an old Office file (save it in the format of today)"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"{\\rtf", "an RTF text"),
 )
-_HEAD = 4096
 NEEDS_OCR = "no text layer, needs OCR"
+_LEAST_LETTERS = 20
+"""Letters and figures. An invoice has more; with fewer, what there is to read is in pictures."""
 
 
 def read_document(data: bytes, limits: Limits, *, rules: Rules) -> Reading:
-    """Reads a PDF or an e-invoice XML; of an image file it says only what it is.
+    """Reads a PDF, an e-invoice XML, also a signed one (.p7m), an HTML, Word or Excel file; of an image file it says
+    only what it is.
 
     `rules`: whether the offline reader reads the pages too (`fallback`: only where there is no e-invoice XML).
 
     Raises `InputError` in one sentence for whatever can't be read.
     """
-    head = data[:_HEAD]
     if not data:
         raise InputError("the file is empty")
-    if b"%PDF-" in head:
+    kind = kind_of(data)
+    if kind == "pdf":
         return _read_pdf(data, limits, rules)
-    if _looks_like_xml(head):
+    if kind == "xml":
         from .einvoice import parse_einvoice
 
         invoice, profile = parse_einvoice(data, limits)
         return Reading(kind="xml", xml_invoice=invoice, profile=profile)
-    if image := _image_format(head):
-        return Reading(kind="image", pages=1, no_text=f"{NEEDS_OCR}: the file is a {image} image")
+    if kind == "image":
+        return Reading(kind="image", pages=1, no_text=f"{NEEDS_OCR}: the file is a {image_format(data)} image")
+    if kind == "p7m":
+        return _read_signed(data, limits, rules)
+    if kind in ("html", "docx", "xlsx"):
+        return _read_office(kind, data, limits, rules)
     for magic, name in _OTHERS:
-        if head.startswith(magic):
+        if data.startswith(magic):
             raise InputError(f"neither a PDF nor an e-invoice XML: the file is {name}")
     raise InputError(
         "neither a PDF nor an e-invoice XML; leave such files out with --include '*.pdf' --include '*.xml'"
     )
 
 
-def _image_format(head: bytes) -> str | None:
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WebP"
-    return next((name for magic, name in _IMAGES if head.startswith(magic)), None)
+def _read_signed(data: bytes, limits: Limits, rules: Rules) -> Reading:
+    from .envelope import signed_content  # few documents are signed
+
+    content = signed_content(data)
+    if kind_of(content) == "p7m":
+        content = signed_content(content)  # signed by two
+    if kind_of(content) == "p7m":
+        raise InputError("the document is in more than two signed envelopes (.p7m) within each other")
+    reading = read_document(content, limits, rules=rules)
+    told = Finding(
+        "signature.unchecked", "info", "read out of its signed envelope (.p7m); the signature is not checked"
+    )
+    return replace(reading, findings=(*reading.findings, told))
 
 
-def _looks_like_xml(head: bytes) -> bool:
-    for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"\xef\xbb\xbf", "utf-8")):
-        if head.startswith(mark):
-            return head[len(mark) :].decode(encoding, "ignore").lstrip().startswith("<")
-    return head.lstrip().startswith(b"<") or head.startswith((b"<\0", b"\0<"))
+def _read_office(kind: Literal["html", "docx", "xlsx"], data: bytes, limits: Limits, rules: Rules) -> Reading:
+    """A file without pages of its own, laid out on virtual ones."""
+    pages, pictures = _laid_out(kind, data, limits)
+    text = "\f".join(page.text for page in pages)
+    name = {"html": "HTML file", "docx": "Word file", "xlsx": "Excel file"}[kind]
+    if sum(map(str.isalnum, text)) < _LEAST_LETTERS:
+        raise InputError(
+            f"the {name} has no text, only pictures; send those instead" if pictures else f"the {name} has no text"
+        )
+    reading = Reading(kind=kind, text=text, pages=len(pages))
+    if rules == "never":
+        return reading
+    from .rules import read_rules
+
+    return replace(reading, rules_invoice=read_rules(pages))
+
+
+def _laid_out(kind: Literal["html", "docx", "xlsx"], data: bytes, limits: Limits) -> tuple[tuple[Page, ...], int]:
+    """The pages, and how many pictures are on them. Each reader is imported where it is needed."""
+    if kind == "html":
+        from .pages_html import read_html
+
+        return read_html(data, limits)
+    if kind == "docx":
+        from .pages_docx import read_docx
+
+        return read_docx(data, limits)
+    from .pages_xlsx import read_xlsx
+
+    return read_xlsx(data, limits), 0
 
 
 def _read_pdf(data: bytes, limits: Limits, rules: Rules) -> Reading:

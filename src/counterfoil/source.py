@@ -16,17 +16,13 @@ from pathlib import Path, PurePosixPath
 from .batch_book import BATCHES
 from .clock import Clock
 from .errors import CounterfoilError, InputError, SetupError
+from .kinds import NEVER
 from .locations import local_path, open_store
 from .manifest import HEADER, Manifest, shard_of
 from .store import Entry, Store, retried
 from .store_folder import FolderStore
 from .worker import Worker
 
-# Companions of invoices that are never invoices themselves; --include takes even these.
-NEVER = frozenset(
-    ".txt .md .rst .json .jsonl .ndjson .csv .tsv .parquet .py .sh .js .css .log .yaml .yml .toml .ini .sql .sha256 "
-    ".md5 .db .sqlite .lock .bak .tmp".split()
-)
 _KEPT = 10_000
 _PLANNED_AT_ONCE = 500_000
 _PER_SHARD = 128

@@ -14,14 +14,15 @@ from typing import Protocol
 
 from .commit import Records
 from .document import Usage
+from .kinds import counted_as
 from .spend import NOTHING, batch_request, usage_of
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """One shard: records by status, claims (document: attempt) by owner, documents that are not finished by the batch
-    they belong to (all of them `bound`, the pending ones `waiting`), what was spent, on the dearest of them too
-    (US dollars), and how many calls are out, or held by a batch."""
+    """One shard: records by status (those of opened containers as `container`), claims (document: attempt) by owner,
+    documents that are not finished by the batch they belong to (all of them `bound`, the pending ones `waiting`), what
+    was spent, on the dearest of them too (US dollars), and how many calls are out, or held by a batch."""
 
     statuses: Counter[str] = field(default_factory=Counter[str])
     claims: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
@@ -42,7 +43,7 @@ class Tally:
             if "batch" in record and record["status"] in _UNFINISHED:
                 bound[record["batch"]["name"]] += 1
                 waiting[record["batch"]["name"]] += record["status"] == "pending"
-        statuses = Counter(record.get("status", "") for record in records.values())
+        statuses = Counter(counted_as(record) for record in records.values())
         if not spending:
             return cls(statuses, dict(claims), bound, waiting)
         spent = [usage_of(record) for record in records.values() if record.get("calls")]

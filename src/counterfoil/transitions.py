@@ -44,15 +44,16 @@ def _unclaimed(record: Record) -> Record:
     return {key: value for key, value in record.items() if key not in _OF_A_CLAIM}
 
 
-def plan(documents: Iterable[tuple[str, str, int]], at: str) -> Change:
-    """Adds documents (id, mark, size) that are new; sends one whose source changed back to pending."""
+def plan(documents: Iterable[tuple[str, str, int]], at: str, within: str | None = None) -> Change:
+    """Adds documents (id, mark, size) that are new; sends one whose source changed back to pending. `within`: they are
+    parts of this document of the source."""
     planned = tuple(documents)
 
     def change(records: Records) -> Records:
         updates: dict[str, Record] = {}
         for document, mark, size in planned:
             known = records.get(document)
-            source = {"mark": mark, "size": size}
+            source = {"mark": mark, "size": size} | ({"within": within} if within else {})
             if known is None:
                 fresh: Record = {"status": "pending", "attempt": 0, "owner": None, **source}
                 updates[document] = fresh | {"history": _event({}, at, "planned")}

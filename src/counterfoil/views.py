@@ -10,6 +10,7 @@ import orjson
 
 from .display import counted, duration, printable, spending
 from .errors import SetupError
+from .kinds import CONTAINER
 from .spend import usage_of
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def print_run(summary: Mapping[str, Any], out: str) -> None:
     """What a run came to, and where to look next."""
     lines = [
         f"{counted(summary['documents'], 'document')}: {summary['done']} done, {summary['review']} in review, "
-        f"{summary['failed']} failed, {summary['pending']} not finished",
+        f"{summary['failed']} failed, {summary['pending']} not finished{_containers(summary)}",
         f"this run: {spending(usage_of({**summary, 'calls': summary['paid_calls']}))}; "
         f"{counted(summary['adopted'], 'result')} adopted, {counted(summary['commits'], 'manifest write')}, "
         f"{counted(summary['conflicts'], 'conflict')}, {duration(summary['wall_s'])}",
@@ -102,6 +103,11 @@ def print_run(summary: Mapping[str, Any], out: str) -> None:
     if summary["failed"]:
         lines.append(f"failed: mend what can be mended, then `counterfoil retry {out}` and run again")
     _say(lines)
+
+
+def _containers(summary: Mapping[str, Any]) -> str:
+    opened = summary["containers"]
+    return f"; {counted(opened, 'archive or mail', 'archives and mails')} opened for them" if opened else ""
 
 
 def _say(lines: Sequence[str]) -> None:
@@ -137,7 +143,7 @@ def print_document(document: str, record: Record, result: Json | None) -> None:
     if result:
         if "data" in result:
             _say([*_outline(result["data"], "  "), ""])
-        else:
+        elif result["reader"] != CONTAINER:
             _print_invoice(result["invoice"])
         _say([f"{finding['severity']:<8} {finding['code']}: {finding['message']}" for finding in result["findings"]])
     elif record.get("result"):

@@ -124,13 +124,14 @@ class Worker:
             await self._heart.stop()
             await self._liveness.bury()
 
-    async def plan(self, shard: int, documents: Sequence[tuple[str, str, int]]) -> None:
-        """Brings documents (id, mark, size) into a shard; a claim of ours can ride in the same commit."""
+    async def plan(self, shard: int, documents: Sequence[tuple[str, str, int]], within: str | None = None) -> None:
+        """Brings documents (id, mark, size) into a shard; a claim of ours can ride in the same commit. `within`: they
+        are parts of this document of the source."""
         if shard not in self._marks:
             self._manifest.register(shard).assume_new()
         self._tallies.expect(shard, len(documents))
         self.news.set()
-        await self._commit(shard, transitions.plan(documents, self._clock.stamp()))
+        await self._commit(shard, transitions.plan(documents, self._clock.stamp(), within))
         self.news.set()
 
     @property
