@@ -261,3 +261,11 @@ def test_a_call_that_is_forbidden_is_not_made_and_not_counted():
     with pytest.raises(RuntimeError) as stopped:
         asyncio.run(extract(model, permit=permit))
     assert (model.calls, stopped.value.usage.calls) == (1, 1)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_answers_that_are_no_json_use_up_no_repairs():
+    """Cut off or spoiled twice, unfit twice, in any order: the fifth answer is still asked for."""
+    for answers in (["{", "[]", "{}", "{}"], ["{}", "{", "{}", "{"]):
+        model = scripted(*answers, GOOD)
+        asyncio.run(extract(model))
+        assert model.calls == 5

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from .document import Data, PageImage, Usage
 from .errors import InputError, RateLimited, SetupError, Unanswered, Unavailable
-from .form import Form, MisfitError
+from .form import Form, MisfitError, UnreadableError
 from .invoice import Invoice
 from .model import Answer, Model, Request, Turn, Unreachable
 from .model_answer import invoice_form
@@ -56,8 +56,8 @@ async def extract_with_model(
     """What the model reads in `text` and sees on `images` by this `form` (an invoice if None), and what the calls took.
 
     `max_attempts` bounds the failed calls for one answer (refusals for the rate are counted by themselves, and bounded
-    by `LONGEST_REFUSED` too), `max_repairs` the answers that are sent back; a call is given up
-    after `deadline` seconds, and counts as one that may have been paid. `permit` is awaited before each call
+    by `LONGEST_REFUSED` too), `max_repairs` the answers that are sent back because they do not fit, and also those that
+    are no JSON at all; a call is given up after `deadline` seconds, and counts as one that may have been paid. `permit` is awaited before each call
     goes out, with what was used until then, and forbids it by raising.
     Raises `Unavailable` after the last attempt, `SetupError` at once, `InputError` where the model declines, the
     document is too long, or no answer fits. Whatever is raised, a cancellation too, bears the `Usage` until then as its
@@ -76,8 +76,9 @@ async def extract_with_model(
 
 async def _converse(caller: _Caller, turns: tuple[Turn, ...], max_repairs: int) -> Invoice | Data:
     asked = turns
-    problem, rest = "", None
-    for _ in range(max_repairs + 1):
+    misfits = unreadable = 0
+    rest: Data | None = None
+    while True:
         answer = await caller.ask(asked)
         if answer.finish == "refused":
             raise InputError(
@@ -86,12 +87,21 @@ async def _converse(caller: _Caller, turns: tuple[Turn, ...], max_repairs: int) 
         try:
             return caller.form.parse(answer.text, cut_off=answer.finish == "length")
         except MisfitError as misfit:
-            problem, rest = str(misfit), misfit.rest
+            spoiled = isinstance(misfit, UnreadableError)
+            misfits, unreadable = misfits + (not spoiled), unreadable + spoiled
+            if misfits > max_repairs or unreadable > max_repairs:
+                misfit.rest = misfit.rest or rest
+                return _rest_of(misfit, misfits + unreadable)
+            rest = misfit.rest or rest
             # Only the last answer is shown again: one that needs two repairs must not cost the sum of all before.
-            asked = (*turns, *repair(answer.text, problem))
-    if rest is not None:
-        return rest
-    raise InputError(f"the model's answer did not fit the schema after {max_repairs + 1} answers: {problem}")
+            asked = (*turns, *repair(answer.text, str(misfit)))
+
+
+def _rest_of(misfit: MisfitError, answers: int) -> Data:
+    """What can be kept of the last answer."""
+    if misfit.rest is None:
+        raise InputError(f"the model's answer did not fit the schema after {answers} answers: {misfit}") from misfit
+    return misfit.rest
 
 
 @dataclass(slots=True)

@@ -24,6 +24,11 @@ class MisfitError(ValueError):
         self.rest = rest
 
 
+class UnreadableError(MisfitError):
+    """An answer that is no JSON object at all, cut off or spoiled on its way: it says nothing of what the model makes of
+    the document, so it does not use up the answers that may be sent back."""
+
+
 class Parse(Protocol):
     """Makes of an answer what it says; `cut_off` where it ended before its end. Raises `MisfitError`."""
 

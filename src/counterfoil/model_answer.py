@@ -16,7 +16,7 @@ from typing import Any, NoReturn, cast
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
-from .form import Form, MisfitError
+from .form import Form, MisfitError, UnreadableError
 from .invoice import Invoice
 from .prompt import INSTRUCTIONS
 from .schema_strict import strict_schema
@@ -84,7 +84,7 @@ def answer_object(text: str, cut_off: bool) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         data = _inner_object(text, cut_off)
     if not isinstance(data, dict):
-        raise MisfitError("the answer is not a JSON object")
+        raise UnreadableError("the answer is not a JSON object")
     return cast("Mapping[str, Any]", data)
 
 
@@ -94,7 +94,7 @@ def _inner_object(text: str, cut_off: bool) -> Any:
         return _json(text[text.find("{") : text.rfind("}") + 1])
     except (ValueError, RecursionError) as exc:
         why = "it was cut off, so answer more briefly" if cut_off else str(exc)[:200]
-        raise MisfitError(f"the answer is not valid JSON: {why}") from exc
+        raise UnreadableError(f"the answer is not valid JSON: {why}") from exc
 
 
 def _json(text: str) -> Any:
