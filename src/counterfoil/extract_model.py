@@ -57,12 +57,11 @@ async def extract_with_model(
 
     `max_attempts` bounds the failed calls for one answer (refusals for the rate are counted by themselves, and bounded
     by `LONGEST_REFUSED` too), `max_repairs` the answers that are sent back because they do not fit, and also those that
-    are no JSON at all; a call is given up after `deadline` seconds, and counts as one that may have been paid. `permit` is awaited before each call
-    goes out, with what was used until then, and forbids it by raising.
-    Raises `Unavailable` after the last attempt, `SetupError` at once, `InputError` where the model declines, the
-    document is too long, or no answer fits. Whatever is raised, a cancellation too, bears the `Usage` until then as its
-    attribute `usage`. A call without an answer counts as a call of unknown outcome; one that the server
-    refused, as a call at no cost.
+    are no JSON at all; a call is given up after `deadline` seconds, and counts as one that may have been paid. `permit`
+    is awaited before each call goes out, with what was used until then, and forbids it by raising. Raises `Unavailable`
+    after the last attempt, `SetupError` at once, `InputError` where the model declines, the document is too long, or no
+    answer fits. Whatever is raised, a cancellation too, bears the `Usage` until then as its attribute `usage`. A call
+    without an answer counts as a call of unknown outcome; one that the server refused, as a call at no cost.
     """
     form = form or invoice_form()
     caller = _Caller(model, pace, sleep, random, max_attempts, permit, deadline, prices, form)

@@ -25,8 +25,8 @@ class MisfitError(ValueError):
 
 
 class UnreadableError(MisfitError):
-    """An answer that is no JSON object at all, cut off or spoiled on its way: it says nothing of what the model makes of
-    the document, so it does not use up the answers that may be sent back."""
+    """An answer that is no JSON object at all, cut off or spoiled on its way: it says nothing of the document, so it
+    does not use up the answers that may be sent back."""
 
 
 class Parse(Protocol):
