@@ -61,7 +61,7 @@ def answer_for(request: Any) -> str:
 class Inline:
     """Reads in this process, for tests in virtual time; the worker processes have tests of their own."""
 
-    async def run(self, function: Callable[..., T], *args: Any) -> T:
+    async def run(self, function: Callable[..., T], *args: Any, seconds: float | None = None) -> T:
         await asyncio.sleep(0.01)
         return function(*args)
 

@@ -38,11 +38,11 @@ FLOORS = [
     "containers",
     "containers_mail containers_msg pages_docx pages_html pages_xlsx",
     "pages_flow containers_zip containers_names envelope",
-    "einvoice* images pdf* rules* prompt model_answer liveness tallies transitions transitions_batch batch_book "
-    "batch_turns",
+    "einvoice* images pdf* ocr_pages ocr_picture ocr_rapid ocr_tesseract ocr_words rules* prompt model_answer liveness "
+    "tallies transitions transitions_batch batch_book batch_turns",
     "manifest register",
     "commit",
-    "locations layout model model_* batch batch_http batch_openai batch_anthropic prices pace pace_* offload spend",
+    "locations layout ocr model model_* batch batch_http batch_openai batch_anthropic prices pace pace_* offload spend",
     "store_*",
     "form schema_strict schema_columns",
     "store document",

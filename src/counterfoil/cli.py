@@ -46,6 +46,13 @@ def _dollars(_context: click.Context, _parameter: click.Parameter, value: str | 
     raise click.BadParameter(f"{value!r} is no amount above 0 in US dollars, e.g. 2.50")
 
 
+def _names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(re.split(r"[,+\s]+", value.strip(" ,+")))) if value is not None else ()
+    if all(re.fullmatch(r"[A-Za-z0-9_/-]+", name) and not name.startswith("-") for name in names):
+        return names
+    raise click.BadParameter(f"{value!r} is no list of Tesseract's languages, e.g. eng,deu")
+
+
 OUT = click.argument("out", metavar="OUT", callback=_location)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
@@ -92,6 +99,19 @@ def cli() -> None:
     default="auto",
     show_default=True,
     help="Pages the model sees as images. auto: those without text, such as scans; always: all, with their text.",
+)
+@click.option(
+    "--ocr",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Pages that OCR reads. auto: those without usable text; always: all, whatever text they have.",
+)
+@click.option(
+    "--languages",
+    callback=_names,
+    metavar="eng,deu,...",
+    help="What OCR expects, by Tesseract's names. Without it: of eng, deu, fra, nld, ita, spa what is there.",
 )
 @click.option(
     "--concurrency",

@@ -19,13 +19,14 @@ from .batch import open_batch_service
 from .clock import Clock
 from .command_run_batch import run_at, sentences, still_running
 from .display import Display, Snapshot
-from .document import Images, Limits, ReaderName
+from .document import Images, Limits, OcrMode, ReaderName
 from .errors import SetupError
 from .extract import recipe
 from .form import OwnSchema
 from .kinds import CONTAINER
 from .manifest import Manifest
 from .model import calls_at_once, import_client, open_model
+from .ocr import find_ocr
 from .offload import Offload
 from .pace import Pace
 from .pipeline import Run, Settings, Tools
@@ -53,6 +54,8 @@ class Options:
     reader: ReaderName = "auto"
     images: Images = "auto"
     schema: str | None = None
+    ocr: OcrMode = "auto"
+    languages: Sequence[str] = ()
     concurrency: int = 128
     rpm: int | None = None
     tpm: int | None = None
@@ -103,12 +106,14 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         offload = await stack.enter_async_context(Offload(limits=limits, preload=preload))
         offload.warm()
         importing = asyncio.create_task(asyncio.to_thread(_import_client, calls))  # while the store answers
-        source = await open_source(
-            options.source, out=options.out, include=options.include, limit=options.limit, clock=clock
+        source, ocr = await asyncio.gather(
+            open_source(options.source, out=options.out, include=options.include, limit=options.limit, clock=clock),
+            asyncio.to_thread(find_ocr, "never" if options.reader == "xml" else options.ocr, options.languages),
         )
         documents, known = await count(source)
         display.found(documents, source)
-        about = {"source": source.url, "recipe": recipe(reader, asked, options.images, schema), **_columns(schema)}
+        how = recipe(reader, asked, options.images, schema, ocr)
+        about = {"source": source.url, "recipe": how, **_columns(schema)}
         shards = options.shards or shards_for(documents)
         opened = Manifest.open(options.out, shards=shards, about=about, clock=clock, prove_first=False)
         manifest = await stack.enter_async_context(opened)
@@ -132,6 +137,7 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
             call_timeout=options.call_timeout,
             prices=prices,
             images=options.images,
+            ocr=ocr,
             max_cost=options.max_cost,
             schema=schema,
         )
@@ -176,6 +182,8 @@ def _refuse_contradictions(options: Options) -> None:
         raise SetupError("--max-cost bounds what a model's calls cost; it needs --model PROVIDER:NAME")
     if options.images == "always" and not options.model:
         raise SetupError("--images always shows pages to a model; it needs --model PROVIDER:NAME")
+    if options.languages and options.ocr == "never":
+        raise SetupError("--languages is for OCR, and --ocr never forbids it")
     if options.batch and not options.model:
         raise SetupError("--batch asks a model; it needs --model openai:NAME or anthropic:NAME")
     if options.batch and options.max_cost is not None:

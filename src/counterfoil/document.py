@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 ReaderName = Literal["auto", "xml", "model", "rules"]
 Images = Literal["auto", "never", "always"]
 """Which pages a model sees as images: those without text, none, or all (their text as well)."""
+OcrMode = Literal["auto", "never", "always"]
+"""Which pages OCR reads: those without usable text, none, or all (whatever text they have)."""
 Severity = Literal["error", "warning", "info"]
 
 
@@ -64,8 +66,29 @@ class Limits:
     """Bytes that all entries of an archive have together."""
     max_ratio: int = 200
     """How many times the size of an archive its entries may have, once that is more than a few MB."""
+    max_ocr_pages: int = 50
+    """Pages of one document that OCR reads."""
+    ocr_seconds: float = 20.0
+    """For OCR of one page."""
     seconds: float = 30.0
+    """For reading one document, OCR aside."""
     memory_bytes: int = 750_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ocr:
+    """How pages without text are read. `engine` (tesseract, rapidocr) is empty where there is none, or none is wanted;
+    `languages` are Tesseract's names."""
+
+    mode: OcrMode = "never"
+    engine: str = ""
+    version: str = ""
+    languages: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What tells this OCR from another that may read otherwise."""
+        return {"engine": f"{self.engine} {self.version}", "languages": "+".join(self.languages)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +161,7 @@ class Reading:
     (`profile` says which); `xml_problem` says why embedded XML could not be used. `rules_invoice` is there only if it
     was asked for. `text` is that of all pages, separated by form feeds; `no_text` says why there is none. `textless`
     are the pages that show something, yet have no text to speak of; `images` the pages that a model is to see.
+    `scanned` are the pages whose text OCR read; `sure` is then the whole text without the words in doubt.
     """
 
     kind: Literal["pdf", "xml", "image", "html", "docx", "xlsx", "container"]
@@ -151,3 +175,5 @@ class Reading:
     no_text: str = ""
     textless: tuple[int, ...] = ()
     images: tuple[PageImage, ...] = ()
+    scanned: tuple[int, ...] = ()
+    sure: str = ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from .document import Data, Finding, Images, Limits, ReaderName, Reading, Usage
+from .document import Data, Finding, Images, Limits, Ocr, ReaderName, Reading, Usage
 from .errors import InputError
 from .kinds import CONTAINER, CONTAINERS, kind_of
 from .prompt import PROMPT_VERSION, SCHEMA_PROMPT_VERSION
@@ -52,33 +52,59 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A document after its worker process: finished, or (`extraction` None) with what the model is to read.
+    """A document after its worker process: finished, or (`extraction` None) with what the model is to read; or with
+    `scans` pages that OCR has to read first, by another `examine` that has the time for it.
 
     `parts` are the documents that it holds: then it is none itself, and finished."""
 
     reading: Reading
     extraction: Extraction | None
     parts: tuple[Part, ...] = ()
+    scans: int = 0
+
+
+NO_OCR = Ocr()
 
 
 def recipe(
-    reader: ReaderName, model: str | None, images: Images = "auto", schema: OwnSchema | None = None
+    reader: ReaderName,
+    model: str | None,
+    images: Images = "auto",
+    schema: OwnSchema | None = None,
+    ocr: Ocr = NO_OCR,
 ) -> dict[str, Any]:
     """How documents are read, as far as it can change a result. `images` is left out where it says nothing new: with
-    `auto` a document that has its text is read as it is without, and without a model there is nobody to see."""
+    `auto` a document that has its text is read as it is without, and without a model there is nobody to see. So is
+    OCR, unless it reads every page: the documents that it did read have it in a recipe of their own."""
     prompt = PROMPT_VERSION if model else None
     seen = {"images": images} if model and images != "auto" else {}
-    said = {"extractor": EXTRACTOR, "reader": reader, "model": model, "prompt": prompt, **seen}
+    always = {"ocr": ocr.facts} if ocr.mode == "always" else {}
+    said = {"extractor": EXTRACTOR, "reader": reader, "model": model, "prompt": prompt, **seen, **always}
     if schema is None:
         return said
     return said | {"prompt": SCHEMA_PROMPT_VERSION, "schema": {"name": schema.name, "digest": schema.digest}}
 
 
+def recipe_of(examined: Examined, recipe: dict[str, Any], ocr: Ocr) -> dict[str, Any]:
+    """How this document was read: with the OCR that it was read by, since another may read otherwise. Not where a model
+    is asked: its answer is paid for, and is not to be paid for again because another Tesseract is there."""
+    by_ocr = examined.extraction is not None and examined.reading.scanned
+    return recipe | {"ocr": ocr.facts} if by_ocr else recipe
+
+
 def examine(
-    data: bytes, reader: ReaderName, has_model: bool, limits: Limits, today: date, images: Images = "auto"
+    data: bytes,
+    reader: ReaderName,
+    has_model: bool,
+    limits: Limits,
+    today: date,
+    images: Images = "auto",
+    ocr: Ocr = NO_OCR,
+    scans: bool = False,
 ) -> Examined:
-    """Reads one document, and extracts and checks it too unless that is the model's part. Raises `InputError`."""
-    from .reader import Rules, read_document
+    """Reads one document, and extracts and checks it too unless that is the model's part. Where OCR is needed, it is
+    done with `scans` only: else the answer says how many pages it is for. Raises `InputError`."""
+    from .reader import Rules, read_document, scans_of
 
     if kind_of(data) in CONTAINERS:
         return _opened(data, limits)
@@ -87,21 +113,49 @@ def examine(
         rules = "always"
     elif reader == "auto" and not has_model:
         rules = "fallback"
-    reading = read_document(data, limits, rules=rules)
+    reading = read_document(data, limits, rules=rules, ocr=ocr if scans else None)
     if reading.xml_invoice is not None and reader in ("auto", "xml"):
         return Examined(reading, checked(reading.xml_invoice, "xml", reading, today))
     if reader == "xml":
         raise InputError(reading.xml_problem or "there is no e-invoice XML in this file")
     if reading.kind == "xml":
         raise InputError(f"an XML file has no page for --reader {reader}; use --reader auto or xml")
+    if ocr.engine and not scans and (pages := scans_of(reading, data, limits, ocr)):
+        return Examined(reading, None, len(pages))
     if has_model and rules == "never" and images != "never":
         reading = _with_images(reading, data, images, limits)
     if reading.no_text and not reading.images:
-        raise InputError(reading.no_text)
+        raise InputError(reading.no_text + _remedy(reading, ocr))
     reading = _unread_told(reading)
     if reading.rules_invoice is None:
         return Examined(reading, None)
-    return Examined(reading, checked(reading.rules_invoice, "rules", reading, today))
+    extraction = checked(reading.rules_invoice, "rules", reading, today)
+    if reading.scanned and extraction.status == "done":
+        extraction = _read_twice(extraction, reading.rules_invoice, reading, data, limits, ocr)
+    return Examined(reading, extraction)
+
+
+def _remedy(reading: Reading, ocr: Ocr) -> str:
+    """What to do for a document that OCR would read, where there is none."""
+    from .ocr import INSTALL
+
+    lacking = ocr.mode == "auto" and not ocr.engine and (reading.kind == "image" or reading.textless)
+    return f"; {INSTALL}; or give a --model that sees images" if lacking else ""
+
+
+def _read_twice(
+    extraction: Extraction, invoice: Invoice, reading: Reading, data: bytes, limits: Limits, ocr: Ocr
+) -> Extraction:
+    """With what a second OCR of the same pages contradicts; only where nothing else would stop a misreading."""
+    from .checks import tidy
+    from .checks_ocr import unlike
+    from .reader import read_again
+    from .rules import read_rules
+
+    pages = read_again(reading, data, limits, ocr)
+    text = "\f".join([*(page.text for page in pages), *([reading.text] if len(pages) < reading.pages else [])])
+    findings = tuple(unlike(tidy(invoice), tidy(read_rules(pages)), text))
+    return replace(extraction, findings=(*extraction.findings, *findings))
 
 
 def _opened(data: bytes, limits: Limits) -> Examined:
@@ -123,7 +177,8 @@ def refuse_inner(data: bytes, limits: Limits) -> None:
 
 
 def _with_images(reading: Reading, data: bytes, images: Images, limits: Limits) -> Reading:
-    if reading.kind not in ("pdf", "image") or (images == "auto" and not reading.textless and reading.kind == "pdf"):
+    seen = reading.textless or reading.scanned or reading.kind == "image" or images == "always"
+    if reading.kind not in ("pdf", "image") or not seen:
         return reading
     from .images import with_images  # its imaging library is for those documents only that need it
 
@@ -193,6 +248,10 @@ def checked(fields: Invoice | Data, reader: str, reading: Reading, today: date, 
     whole = reading.text.strip() and not any(image.page in reading.textless for image in reading.images)
     text = reading.text if whole else None
     findings = [*reading.findings, *check_invoice(invoice, reader=reader, page_text=text, today=today)]
+    if reader == "rules" and reading.scanned:
+        from .checks_ocr import in_doubt
+
+        findings += in_doubt(invoice, reading.sure)
     if reader == "xml" and text:
         findings += contradicts_page(invoice, text)
     return Extraction(invoice, reader, tuple(findings), usage, reading.profile, reading.pages)

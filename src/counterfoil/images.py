@@ -7,7 +7,8 @@ whole or not at all: more pages than the limit are an error, never a selection.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
@@ -33,15 +34,19 @@ def with_images(reading: Reading, data: bytes, images: Images, limits: Limits) -
 
     Raises `InputError` for more than `limits.max_image_pages`, a picture over `limits.max_pixels`, or a damaged one.
     """
-    if reading.kind == "image":
-        shown = tuple(_of_image_file(data, limits))
-        pages = tuple(image.page for image in shown)
-        return _told(replace(reading, images=shown, pages=len(shown), textless=pages))
-    numbers = range(1, reading.pages + 1) if images == "always" else reading.textless
+    pages = count_pages(data, limits) if reading.kind == "image" else reading.pages
+    every = images == "always" or reading.kind == "image"
+    numbers = range(1, pages + 1) if every else sorted({*reading.textless, *reading.scanned})
     _check_count(len(numbers), limits)
-    shown = tuple(_of_pdf(data, numbers))
-    pages = tuple(image.page for image in shown)
-    return _told(replace(reading, images=shown, textless=tuple(page for page in reading.textless if page in pages)))
+    pictures = pictures_of(data, reading.kind, numbers, limits, LONGEST_SIDE)
+    shown = tuple(_page_image(*pair) for pair in pictures if reading.kind == "image" or not _is_blank(pair[1]))
+    seen = {image.page for image in shown}
+    unread = seen - set(reading.scanned) if reading.kind == "image" else seen & set(reading.textless)
+    return _told(replace(reading, images=shown, pages=pages, textless=tuple(sorted(unread))))
+
+
+def _is_blank(picture: Any) -> bool:
+    return all(low == high for low, high in picture.getextrema())
 
 
 def _told(reading: Reading) -> Reading:
@@ -60,44 +65,57 @@ def _check_count(count: int, limits: Limits) -> None:
         )
 
 
-def _of_pdf(data: bytes, numbers: Sequence[int]) -> Iterator[PageImage]:
-    if not numbers:
-        return
-    document = open_pdf(data)
-    try:
-        for number in numbers:
-            picture = _rendered(document, number)
-            if any(low != high for low, high in picture.getextrema()):
-                yield _page_image(number, picture)
-    finally:
-        document.close()
+def pictures_of(
+    data: bytes, kind: str, numbers: Sequence[int], limits: Limits, longest: int
+) -> Iterator[tuple[int, Any]]:
+    """The pages of these numbers as RGB pictures, upright as the file says, `longest` pixels or less on their longest
+    side; those of a PDF are drawn as large as that. Raises `InputError`."""
+    if kind == "image":
+        yield from _of_image_file(data, numbers, limits, longest)
+    elif numbers:
+        document = open_pdf(data)
+        try:
+            for number in numbers:
+                yield number, _rendered(document, number, longest)
+        finally:
+            document.close()
 
 
-def _rendered(document: Any, number: int) -> Any:
+def count_pages(data: bytes, limits: Limits) -> int:
+    """How many pages an image file has. Raises `InputError` if it is none that can be read."""
+    with _opened(data, limits) as picture:
+        return getattr(picture, "n_frames", 1) if picture.format in _PAGED else 1
+
+
+def _rendered(document: Any, number: int, longest: int) -> Any:
     """The page as an RGB picture, turned as /Rotate says."""
     try:
         page = document[number - 1]
         try:
-            longest = max(page.get_size())
-            return page.render(scale=LONGEST_SIDE / max(longest, 1.0)).to_pil().convert("RGB")
+            return page.render(scale=longest / max(*page.get_size(), 1.0)).to_pil().convert("RGB")
         finally:
             page.close()
     except (pdfium.PdfiumError, ValueError) as exc:
         raise InputError(f"page {number} of the PDF can't be rendered") from exc
 
 
-def _of_image_file(data: bytes, limits: Limits) -> Iterator[PageImage]:
+def _of_image_file(data: bytes, numbers: Sequence[int], limits: Limits, longest: int) -> Iterator[tuple[int, Any]]:
+    with _opened(data, limits) as picture:
+        for number in numbers:
+            if number > 1:
+                picture.seek(number - 1)
+            _check_pixels(picture.size, limits)
+            # A JPEG is decoded at a fraction of its size where that is enough.
+            picture.draft(None, (longest, longest))
+            yield number, ImageOps.exif_transpose(_on_paper(_shrunk(picture, longest)))
+
+
+@contextmanager
+def _opened(data: bytes, limits: Limits) -> Generator[Any]:
+    """The image file, for Pillow; whatever it raises meanwhile becomes an `InputError`."""
     try:
         with Image.open(BytesIO(data), formats=_FORMATS) as picture:
-            count = getattr(picture, "n_frames", 1) if picture.format in _PAGED else 1
-            _check_count(count, limits)
-            for index in range(count):
-                if count > 1:
-                    picture.seek(index)
-                _check_pixels(picture.size, limits)
-                # A JPEG is decoded at a fraction of its size where that is enough.
-                picture.draft(None, (LONGEST_SIDE, LONGEST_SIDE))
-                yield _page_image(index + 1, ImageOps.exif_transpose(_on_paper(_shrunk(picture))))
+            yield picture
     except Image.DecompressionBombError as exc:
         raise InputError(f"the image has more pixels than the limit of {limits.max_pixels:,}") from exc
     except UnidentifiedImageError as exc:
@@ -113,13 +131,13 @@ def _check_pixels(size: tuple[int, int], limits: Limits) -> None:
         )
 
 
-def _shrunk(picture: Any) -> Any:
-    """A copy no longer than `LONGEST_SIDE`, made first of all: a large picture must not be held in several forms."""
+def _shrunk(picture: Any, longest: int) -> Any:
+    """A copy no longer than `longest`, made first of all: a large picture must not be held in several forms."""
     if picture.mode.startswith("I;16"):  # 16 bits become 8
         picture = picture.convert("I").point([level // 256 for level in range(65536)], "L")
     if picture.mode in ("1", "P"):  # or black and white would stay so, and thin lines go
         picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB" if picture.mode == "P" else "L")
-    scale = min(1.0, LONGEST_SIDE / max(picture.size))
+    scale = min(1.0, longest / max(picture.size))
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 

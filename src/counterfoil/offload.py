@@ -108,8 +108,9 @@ class Offload:
             raise SetupError("the worker processes for reading did not start")
         return pool
 
-    async def run(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
+    async def run(self, function: Callable[[*Ts], T], *args: *Ts, seconds: float | None = None) -> T:
         """`function(*args)` in a worker. The function must be importable by name, its arguments and value picklable.
+        `seconds` is its running time where that is another than the limits say.
 
         Raises `InputError` where the function did, or failed in any other way, or passed a limit. Cancelling the call
         kills the task.
@@ -118,7 +119,7 @@ class Offload:
             for _ in range(_TRIES):
                 pool = await self._ready()
                 try:
-                    outcome = await self._attempt(pool, function, args)
+                    outcome = await self._attempt(pool, function, args, seconds or self._limits.seconds)
                 except _LostError:
                     continue
                 load = asyncio.to_thread(_value, outcome) if len(outcome) > _LARGE else None
@@ -133,11 +134,13 @@ class Offload:
         except OSError as exc:
             raise SetupError(f"can't start worker processes for reading: {exc}") from exc
 
-    async def _attempt(self, pool: ProcessPool, function: Callable[..., object], args: Sequence[object]) -> bytes:
+    async def _attempt(
+        self, pool: ProcessPool, function: Callable[..., object], args: Sequence[object], seconds: float
+    ) -> bytes:
         """The pickled outcome of one try."""
         limits = self._limits
         try:
-            future = pool.schedule(_call, args=(function, args, limits.memory_bytes), timeout=limits.seconds)
+            future = pool.schedule(_call, args=(function, args, limits.memory_bytes), timeout=seconds)
         except RuntimeError as exc:
             raise self._replace(pool, exc) from exc
         waiting = asyncio.wrap_future(cast("asyncio.Future[bytes]", future))
@@ -145,7 +148,7 @@ class Offload:
         try:
             return await waiting
         except TimeoutError as exc:
-            raise InputError(f"reading took longer than {limits.seconds:g} s") from exc
+            raise InputError(f"reading took longer than {seconds:g} s") from exc
         except ProcessExpired as exc:
             raise _expired(exc.exitcode) from exc
         except BrokenProcessPool as exc:

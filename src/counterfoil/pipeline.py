@@ -20,9 +20,9 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from .cost_limit import CostLimit, CostReached, Withdrawn
-from .document import Images, Limits, ReaderName, Usage
+from .document import Images, Limits, Ocr, ReaderName, Usage
 from .errors import ClaimLost, CounterfoilError, InputError, SetupError, Unavailable
-from .extract import Examined, Extraction, ask_model, examine, recipe
+from .extract import NO_OCR, Examined, Extraction, ask_model, examine, recipe, recipe_of
 from .form import Form, OwnSchema
 from .jsonfile import encode
 from .kinds import CONTAINER
@@ -53,8 +53,8 @@ class Settings:
     """How documents are read, and how much happens at once. `grace` is how long (s) calls in flight may take to end
     once the run is told to stop; `poll` the longest time (s) between two looks at what other workers did.
     `max_attempts` bounds the calls for one answer, `call_timeout` each of them (s); `prices` say what they cost;
-    `images` which pages a model sees; `max_cost` (US dollars) bounds what all calls of the OUT cost; `schema`
-    is what documents are read by, if they are no invoices."""
+    `images` which pages a model sees; `ocr` reads pages without text; `max_cost` (US dollars) bounds what all calls of
+    the OUT cost; `schema` is what documents are read by, if they are no invoices."""
 
     reader: ReaderName = "auto"
     concurrency: int = 128
@@ -65,6 +65,7 @@ class Settings:
     call_timeout: float = 120.0
     prices: Prices = LIST_PRICES
     images: Images = "auto"
+    ocr: Ocr = NO_OCR
     max_cost: Decimal | None = None
     schema: OwnSchema | None = None
 
@@ -115,7 +116,7 @@ class Run:
         self.clock = tools.manifest.clock
         self.tally = Tally()
         self._results = Results(tools.manifest.store, self.clock)
-        self._recipe = recipe(settings.reader, self.model_name, settings.images, settings.schema)
+        self._recipe = recipe(settings.reader, self.model_name, settings.images, settings.schema, settings.ocr)
         self._parts = Parts(tools.source, tools.worker, tools.offload, settings.limits, tools.manifest.shards)
         self._stopping = asyncio.Event()
         self.cost_reached = False
@@ -314,10 +315,16 @@ class Run:
                 return
             examined = await (early.examined if early else self._examine(body))
             await self._parts.plan(claim, examined.parts)
+            how = recipe_of(examined, self._recipe, self.settings.ocr)
+            if how != self._recipe:
+                name = claim.input = input_of(body, how, claim.record.get("take", 0))
+                if stored := await self._results.find(name):
+                    await settled(self._settle(claim, name, stored, adopted=True))
+                    return
             del body, early  # a thousand documents that wait for their model need not stay in memory
             extraction = examined.extraction or await self._ask(claim, examined)
             if extraction is not None:
-                await settled(self._keep(claim, name, extraction))
+                await settled(self._keep(claim, name, extraction, how))
 
     async def _sleep_unless_stopping(self, seconds: float) -> None:
         """Between two attempts: a run that is being stopped need not wait for what it will not do."""
@@ -344,9 +351,14 @@ class Run:
 
     async def _examine(self, body: bytes) -> Examined:
         self._go_on()
-        settings, has_model = self.settings, self.model_name is not None
-        limits, today, images = settings.limits, self.clock.utc().date(), settings.images
-        return await self.tools.offload.run(examine, body, settings.reader, has_model, limits, today, images)
+        settings, limits = self.settings, self.settings.limits
+        how = settings.reader, self.model_name is not None, limits, self.clock.utc().date(), settings.images
+        examined = await self.tools.offload.run(examine, body, *how, settings.ocr)
+        if not examined.scans:
+            return examined
+        self._go_on()
+        seconds = limits.seconds + 2 * limits.ocr_seconds * examined.scans
+        return await self.tools.offload.run(examine, body, *how, settings.ocr, True, seconds=seconds)
 
     async def _ask(self, claim: Claim, examined: Examined) -> Extraction | None:
         """What the model makes of a document; None if the claim was left to somebody who will ask it."""
@@ -404,9 +416,9 @@ class Run:
         except Withdrawn:
             raise _Stopped from None
 
-    async def _keep(self, claim: Claim, name: str, extraction: Extraction) -> None:
+    async def _keep(self, claim: Claim, name: str, extraction: Extraction, how: Mapping[str, Any]) -> None:
         """Stores a result, then records it: in that order, so that a finished record always has its result."""
-        content = result_content(claim, name, extraction, self._recipe, self.tools.manifest.writer, self.clock.stamp())
+        content = result_content(claim, name, extraction, how, self.tools.manifest.writer, self.clock.stamp())
         stored, ours = await self._results.keep(name, encode(content))
         await self._settle(claim, name, stored, adopted=not ours)
 

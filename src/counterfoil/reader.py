@@ -6,13 +6,17 @@ writes, and never opens anything but the bytes it is given.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from .document import Finding, Limits, Page, Reading
+from .document import Finding, Limits, Ocr, Page, Reading
 from .errors import InputError
 from .kinds import image_format, kind_of
 from .pdf import PdfFile, read_pdf
+
+if TYPE_CHECKING:
+    from .ocr_words import Recognised
 
 Rules = Literal["never", "fallback", "always"]
 _OTHERS = (
@@ -21,13 +25,14 @@ _OTHERS = (
     (b"{\\rtf", "an RTF text"),
 )
 NEEDS_OCR = "no text layer, needs OCR"
+_NO_WORDS = "OCR found no text in it"
 _LEAST_LETTERS = 20
 """Letters and figures. An invoice has more; with fewer, what there is to read is in pictures."""
 
 
-def read_document(data: bytes, limits: Limits, *, rules: Rules) -> Reading:
-    """Reads a PDF, an e-invoice XML, also a signed one (.p7m), an HTML, Word or Excel file; of an image file it says
-    only what it is.
+def read_document(data: bytes, limits: Limits, *, rules: Rules, ocr: Ocr | None = None) -> Reading:
+    """Reads a PDF, an e-invoice XML, also a signed one (.p7m), an HTML, Word or Excel file; without `ocr` it says of
+    images and scanned pages only what they are.
 
     `rules`: whether the offline reader reads the pages too (`fallback`: only where there is no e-invoice XML).
 
@@ -37,16 +42,17 @@ def read_document(data: bytes, limits: Limits, *, rules: Rules) -> Reading:
         raise InputError("the file is empty")
     kind = kind_of(data)
     if kind == "pdf":
-        return _read_pdf(data, limits, rules)
+        return _read_pdf(data, limits, rules, ocr)
     if kind == "xml":
         from .einvoice import parse_einvoice
 
         invoice, profile = parse_einvoice(data, limits)
         return Reading(kind="xml", xml_invoice=invoice, profile=profile)
     if kind == "image":
-        return Reading(kind="image", pages=1, no_text=f"{NEEDS_OCR}: the file is a {image_format(data)} image")
+        reading = Reading(kind="image", pages=1, no_text=f"{NEEDS_OCR}: the file is a {image_format(data)} image")
+        return _read_image(reading, data, limits, rules, ocr) if ocr else reading
     if kind == "p7m":
-        return _read_signed(data, limits, rules)
+        return _read_signed(data, limits, rules, ocr)
     if kind in ("html", "docx", "xlsx"):
         return _read_office(kind, data, limits, rules)
     for magic, name in _OTHERS:
@@ -57,7 +63,7 @@ def read_document(data: bytes, limits: Limits, *, rules: Rules) -> Reading:
     )
 
 
-def _read_signed(data: bytes, limits: Limits, rules: Rules) -> Reading:
+def _read_signed(data: bytes, limits: Limits, rules: Rules, ocr: Ocr | None) -> Reading:
     from .envelope import signed_content  # few documents are signed
 
     content = signed_content(data)
@@ -65,7 +71,7 @@ def _read_signed(data: bytes, limits: Limits, rules: Rules) -> Reading:
         content = signed_content(content)  # signed by two
     if kind_of(content) == "p7m":
         raise InputError("the document is in more than two signed envelopes (.p7m) within each other")
-    reading = read_document(content, limits, rules=rules)
+    reading = read_document(content, limits, rules=rules, ocr=ocr)
     told = Finding(
         "signature.unchecked", "info", "read out of its signed envelope (.p7m); the signature is not checked"
     )
@@ -104,19 +110,71 @@ def _laid_out(kind: Literal["html", "docx", "xlsx"], data: bytes, limits: Limits
     return read_xlsx(data, limits), 0
 
 
-def _read_pdf(data: bytes, limits: Limits, rules: Rules) -> Reading:
+def scans_of(reading: Reading, data: bytes, limits: Limits, ocr: Ocr) -> Sequence[int]:
+    """The pages that OCR is to read."""
+    if reading.kind == "image":
+        from .images import count_pages
+
+        return range(1, count_pages(data, limits) + 1)
+    return range(1, reading.pages + 1) if ocr.mode == "always" and reading.kind == "pdf" else reading.textless
+
+
+def _read_pdf(data: bytes, limits: Limits, rules: Rules, ocr: Ocr | None) -> Reading:
     pdf = read_pdf(data, limits)
     text = "\f".join(page.text for page in pdf.pages)
     no_text = "" if text.strip() else NEEDS_OCR if pdf.textless else "the PDF has neither text nor images"
     reading = Reading(kind="pdf", text=text, pages=len(pdf.pages), no_text=no_text, textless=pdf.textless)
     reading = _with_embedded_xml(reading, pdf, limits)
-    if no_text:
-        return reading
-    if rules == "never" or (rules == "fallback" and reading.xml_invoice is not None):
+    pages = pdf.pages
+    if ocr:
+        reading, pages = _recognised(reading, pages, data, limits, ocr)
+    return _with_rules(reading, pages, rules)
+
+
+def _read_image(reading: Reading, data: bytes, limits: Limits, rules: Rules, ocr: Ocr) -> Reading:
+    numbers = scans_of(reading, data, limits, ocr)
+    blank = tuple(Page(number, 0.0, 0.0, "") for number in numbers)
+    reading = replace(reading, pages=len(blank), textless=tuple(numbers))
+    return _with_rules(*_recognised(reading, blank, data, limits, ocr), rules)
+
+
+def _with_rules(reading: Reading, pages: Sequence[Page], rules: Rules) -> Reading:
+    if reading.no_text or rules == "never" or (rules == "fallback" and reading.xml_invoice is not None):
         return reading
     from .rules import read_rules  # a worker that reads for a model is ready sooner without it
 
-    return replace(reading, rules_invoice=read_rules(pdf.pages))
+    return replace(reading, rules_invoice=read_rules(pages))
+
+
+def _recognised(
+    reading: Reading, pages: Sequence[Page], data: bytes, limits: Limits, ocr: Ocr
+) -> tuple[Reading, tuple[Page, ...]]:
+    """The reading and its pages with what OCR reads. A page that shows nothing but paper is not without text then; one
+    that shows something that OCR can't read still is."""
+    from .ocr_pages import read_pages
+
+    numbers = scans_of(reading, data, limits, ocr)
+    shown = {found.page.number: found for found in read_pages(data, reading.kind, numbers, ocr, limits)}
+    found = {number: page for number, page in shown.items() if page.page.words}
+    whole = tuple(found[page.number].page if page.number in found else page for page in pages)
+    text = "\f".join(page.text for page in whole)
+    reading = replace(
+        reading,
+        text=text,
+        sure="\f".join(found[page.number].sure if page.number in found else page.text for page in pages),
+        scanned=tuple(sorted(found)),
+        textless=tuple(number for number in reading.textless if number in shown and number not in found),
+        no_text="" if text.strip() else reading.no_text and f"{reading.no_text}; {_NO_WORDS}",
+    )
+    return reading, whole
+
+
+def read_again(reading: Reading, data: bytes, limits: Limits, ocr: Ocr) -> tuple[Page, ...]:
+    """The scanned pages of a document, read a second time and otherwise."""
+    from .ocr_pages import read_pages
+
+    found: Sequence[Recognised] = tuple(read_pages(data, reading.kind, reading.scanned, ocr, limits, again=True))
+    return tuple(page.page for page in found)
 
 
 def _with_embedded_xml(reading: Reading, pdf: PdfFile, limits: Limits) -> Reading:
