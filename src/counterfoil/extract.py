@@ -121,7 +121,7 @@ def examine(
     if reading.kind == "xml":
         raise InputError(f"an XML file has no page for --reader {reader}; use --reader auto or xml")
     if ocr.engine and not scans and (pages := scans_of(reading, data, limits, ocr)):
-        return Examined(reading, None, len(pages))
+        return Examined(reading, None, scans=len(pages))
     if has_model and rules == "never" and images != "never":
         reading = _with_images(reading, data, images, limits)
     if reading.no_text and not reading.images:
