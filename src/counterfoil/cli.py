@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from .cli_lab import lab
+from .cli_limits import limit_options
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -171,6 +172,7 @@ def cli() -> None:
     metavar="SECONDS",
     help="How long a silent worker of another machine is taken for alive.",
 )
+@limit_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress; only failures and errors.")
 def run(as_json: bool, quiet: bool, **options: Any) -> None:

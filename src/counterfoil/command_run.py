@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib import import_module
 from typing import Any
@@ -68,6 +68,7 @@ class Options:
     limit: int | None = None
     shards: int | None = None
     lease: float = LEASE
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
     prices = Prices.parse(options.price) if options.price else LIST_PRICES
     if options.max_cost is not None and options.model and not prices.known(options.model):
         raise SetupError(f"--max-cost: the price of {options.model} is not known; give it with --price INPUT/OUTPUT")
-    started, clock, limits = time.monotonic(), Clock(), Limits()
+    started, clock, limits = time.monotonic(), Clock(), options.limits
     if options.model:
         _open_files(options.concurrency)
     async with AsyncExitStack() as stack:
