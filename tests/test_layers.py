@@ -44,6 +44,8 @@ FLOORS = [
     "commit",
     "locations layout ocr model model_* batch batch_http batch_openai batch_anthropic prices pace pace_* offload spend",
     "store_*",
+    "score_truth",
+    "score",
     "form schema_strict schema_columns",
     "store document",
     "amounts dates clock invoice invoice_* jsonfile",

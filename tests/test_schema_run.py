@@ -101,6 +101,10 @@ def test_documents_of_ones_own_schema_go_the_whole_way(folder: Path):
     assert "number PO-1" in counterfoil("list", folder / "out").stdout
     assert counterfoil("verify", folder / "out").returncode == 0
     check_exports(folder)
+    (folder / "truth.csv").write_text("file,buyer.name,total\ngood.pdf,Café,10.1\nbad.pdf,Café,10.1\n")
+    score = json.loads(counterfoil("score", folder / "out", folder / "truth.csv", "--json").stdout)
+    assert score["fields"] == {"buyer.name": {"n": 2, "accuracy": 1.0}, "total": {"n": 2, "accuracy": 0.5}}
+    assert score["done"]["precision"] == 1.0
 
 
 def check_exports(folder: Path):

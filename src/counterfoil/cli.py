@@ -269,6 +269,29 @@ def export(out: str, form: str, output: str | None) -> None:
         click.echo(f"{count} documents written to {where}", err=True)
 
 
+@cli.command(short_help="How right OUT is, beside a folder or a CSV of truths.")
+@OUT
+@click.argument("truth")
+@click.option("--fields", metavar="FIELD,...", default="", help="Compare these fields only, others than the usual too.")
+@click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only truths of this kind; repeatable.")
+@click.option("--errors", is_flag=True, help="Name every mismatch with both values.")
+@AS_JSON
+def score(out: str, truth: str, fields: str, kinds: Sequence[str], errors: bool, as_json: bool) -> None:
+    """Compare OUT with truths: a folder of NAME.json for each document NAME, or a CSV with a column file.
+
+    Accuracy by field, reader and kind, how many are done and how many of those are right, worst documents first.
+    Exit 1 if a truth can't be used.
+    """
+    from .command_score import print_score, score_out
+
+    names = [name.strip() for name in fields.split(",") if name.strip()]
+    scored = _run(score_out(out, truth, fields=names, kinds=kinds))
+    print_score(scored, errors=errors, as_json=as_json)
+    for sentence in scored.truths.bad:
+        click.echo(f"truth not used: {sentence}", err=True)
+    raise SystemExit(1 if scored.truths.bad else 0)
+
+
 @cli.command(short_help="Send documents back to pending, to be read again.")
 @OUT
 @click.option("--status", "statuses", multiple=True, type=click.Choice(["failed", "review"]))

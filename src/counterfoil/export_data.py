@@ -19,6 +19,7 @@ import orjson
 
 from .export import csv_cell, missing
 from .export_row import Row, findings, findings_told, sound
+from .schema_columns import value_at
 
 Columns = Mapping[str, Any]
 Writer = Callable[[Iterable[Row], BinaryIO], int]
@@ -32,12 +33,10 @@ def data_writer(form: str, columns: Columns) -> Writer:
     return partial(writers[form], columns)
 
 
-def value_at(data: Mapping[str, Any], path: str, kind: object = "json") -> Any:
+def _typed(data: Mapping[str, Any], path: str, kind: object) -> Any:
     """What stands at a dotted path, as a Python value of its kind (`Decimal`, `date`); as it is where it is not of that
     kind, None where there is nothing."""
-    found: Any = data
-    for name in path.split("."):
-        found = cast("Mapping[str, Any]", found).get(name) if isinstance(found, Mapping) else None
+    found = value_at(data, path)
     try:
         if isinstance(found, str) and kind == "decimal":
             return Decimal(found)
@@ -49,7 +48,7 @@ def value_at(data: Mapping[str, Any], path: str, kind: object = "json") -> Any:
 def _values(row: Row, columns: Columns) -> dict[str, Any]:
     """The cells of a row by column; lists of objects as they are."""
     data = cast("Mapping[str, Any]", sound(row.data or {}))
-    return {path: value_at(data, path, kind) for path, kind in columns.items()}
+    return {path: _typed(data, path, kind) for path, kind in columns.items()}
 
 
 def _is_list(kind: object) -> bool:
@@ -136,5 +135,5 @@ def _add_items(sheet: Any, row: Row, items: Any, kinds: Columns) -> None:
     for number, item in enumerate(objects, 1):
         if isinstance(item, Mapping):
             known = cast("Mapping[str, Any]", item)
-            cells = [_flat(value_at(known, path, kind), kind) for path, kind in kinds.items()]
+            cells = [_flat(_typed(known, path, kind), kind) for path, kind in kinds.items()]
             sheet.add([row.facts["file"], number, *cells])

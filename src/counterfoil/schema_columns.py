@@ -6,7 +6,8 @@ A field is a kind (`text`, `decimal`, `number`, `integer`, `boolean`, `date`), o
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from .schema_strict import Node, is_decimal, options, resolved, types
 
@@ -16,6 +17,16 @@ _KINDS = {"string": "text", "number": "number", "integer": "integer", "boolean":
 def columns_of(schema: Node, *, decimals: bool) -> dict[str, Any]:
     """The columns of an object schema. `decimals`: its plain numbers are kept as decimal text."""
     return _columns(resolved(schema, schema), schema, "", decimals)
+
+
+def value_at(data: Mapping[str, Any], path: str) -> Any:
+    """What stands at a dotted path, None where there is nothing; a name with a dot of its own is found, too."""
+    if path in data:
+        return data[path]
+    found: Any = data
+    for name in path.split("."):
+        found = cast("Mapping[str, Any]", found).get(name) if isinstance(found, Mapping) else None
+    return found
 
 
 def _columns(node: Node, root: Node, before: str, decimals: bool) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def print_run(summary: Mapping[str, Any], out: str) -> None:
         lines.append(f"in review: look at one with `counterfoil show {out} DOCUMENT`")
     if summary["failed"]:
         lines.append(f"failed: mend what can be mended, then `counterfoil retry {out}` and run again")
-    _say(lines)
+    say(lines)
 
 
 def _containers(summary: Mapping[str, Any]) -> str:
@@ -110,7 +110,8 @@ def _containers(summary: Mapping[str, Any]) -> str:
     return f"; {counted(opened, 'archive or mail', 'archives and mails')} opened for them" if opened else ""
 
 
-def _say(lines: Sequence[str]) -> None:
+def say(lines: Sequence[str]) -> None:
+    """These lines on stdout, with nothing that a terminal would obey."""
     sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
 
 
@@ -137,29 +138,29 @@ async def find_document(out: str, document: str) -> tuple[Record, Json | None]:
 
 def print_document(document: str, record: Record, result: Json | None) -> None:
     """One document for people: what it says, what was found, what happened to it."""
-    _say([f"{document}: {record['status']}" + (f", read by {result['reader']}" if result else "")])
+    say([f"{document}: {record['status']}" + (f", read by {result['reader']}" if result else "")])
     if record.get("reason"):
-        _say([record["reason"]])
+        say([record["reason"]])
     if result:
         if "data" in result:
-            _say([*_outline(result["data"], "  "), ""])
+            say([*_outline(result["data"], "  "), ""])
         elif result["reader"] != CONTAINER:
             _print_invoice(result["invoice"])
-        _say([f"{finding['severity']:<8} {finding['code']}: {finding['message']}" for finding in result["findings"]])
+        say([f"{finding['severity']:<8} {finding['code']}: {finding['message']}" for finding in result["findings"]])
     elif record.get("result"):
-        _say([f"its result {record['result']} is missing; `counterfoil retry`, then `counterfoil run`, read it anew"])
+        say([f"its result {record['result']} is missing; `counterfoil retry`, then `counterfoil run`, read it anew"])
     usage = usage_of(record)
     if usage.calls:
-        _say([spending(usage)])
-    _say(["", *(_event(event) for event in record.get("history", []))])
+        say([spending(usage)])
+    say(["", *(_event(event) for event in record.get("history", []))])
 
 
 def _print_invoice(invoice: Mapping[str, Any]) -> None:
-    _say([f"  {name:<16}{_shown(field, invoice[field])}" for field, name in _HEADER if invoice.get(field)])
+    say([f"  {name:<16}{_shown(field, invoice[field])}" for field, name in _HEADER if invoice.get(field)])
     if invoice["line_items"]:
-        _say([""])
+        say([""])
         _print_lines(invoice["line_items"])
-    _say([""])
+    say([""])
 
 
 def _outline(value: Any, indent: str) -> Iterator[str]:
@@ -214,4 +215,4 @@ def print_audit(report: Audit) -> None:
         unnamed = counted(report.unreferenced, "result")
         lines.append(f"{unnamed} that no record names (left by a retry or a crash; harmless)")
     lines.append(counted(len(report.breaches), "breach", "breaches") if report.breaches else "every invariant holds")
-    _say(lines)
+    say(lines)
