@@ -13,6 +13,7 @@ from typing import Any, cast
 from .commit import Record
 from .display import counted
 from .errors import SetupError
+from .kinds import CONTAINER, counted_as
 from .manifest import Manifest
 from .results import Results
 from .score import INVOICE, Got, Judged, Layout, chosen, judge, layout_of
@@ -42,7 +43,7 @@ async def score_out(out: str, truth: str, *, fields: Sequence[str] = (), kinds: 
     truths = read_truths(truth, layout)
     if kinds:
         truths.said = {name: said for name, said in truths.said.items() if said.get("kind") in kinds}
-    records = {document: record async for document, record in manifest.records()}
+    records = {d: record async for d, record in manifest.records() if counted_as(record) != CONTAINER}
     documents = _matched(truths, records)
     results, at_once = Results(manifest.store, manifest.clock), asyncio.Semaphore(_AT_ONCE)
 
