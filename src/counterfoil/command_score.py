@@ -120,7 +120,7 @@ def report(score: Score, *, errors: bool) -> dict[str, Any]:
             "keys": sorted(keys),
             "wrong": [one.document for one in done if not one.right(keys)],
         },
-        "fields": _by((name, value) for one in judged for name, value in one.scores.items()),
+        "fields": _in_order(_by((n, value) for one in judged for n, value in one.scores.items()), score.layout),
         "readers": _by((_reader(one), value) for one in judged for value in one.scores.values()),
         "kinds": _by((one.kind, value) for one in judged if one.kind for value in one.scores.values()),
         "worst": [_document(one) for one in worst],
@@ -138,6 +138,11 @@ def _by(values: Iterable[tuple[str, float]]) -> dict[str, Any]:
     for name, value in values:
         found[name].append(value)
     return {name: {"n": len(of), "accuracy": _mean(of)} for name, of in found.items()}
+
+
+def _in_order(found: Mapping[str, Any], layout: Layout) -> dict[str, Any]:
+    names = [*layout.fields, *(f"{name}.{column}" for name, of in layout.lists.items() for column in ("count", *of))]
+    return {name: found[name] for name in names if name in found}
 
 
 def _mean(values: Iterable[float]) -> float:
@@ -211,7 +216,12 @@ def _print_shares(told: Mapping[str, Any]) -> None:
     for title in ("fields", "readers", "kinds"):
         if told[title]:
             rows = [[name, str(of["n"]), f"{of['accuracy']:.1%}"] for name, of in told[title].items()]
+            say([""] if title != "fields" else [])
             print_table((Column({"fields": "field", "readers": "reader", "kinds": "kind"}[title]), *columns[1:]), rows)
+
+
+def _wrong(one: Mapping[str, Any]) -> str:
+    return ", ".join(one["wrong"]) if one["reader"] else "everything: nothing was read"
 
 
 def _print_worst(worst: Sequence[Mapping[str, Any]]) -> None:
@@ -221,7 +231,7 @@ def _print_worst(worst: Sequence[Mapping[str, Any]]) -> None:
         say([""])
         columns = (Column("worst", wraps=32), Column("status"), Column("reader"), Column("right", right=True))
         rows = [
-            [one["document"], one["status"], one["reader"] or "", f"{one['accuracy']:.0%}", ", ".join(one["wrong"])]
+            [one["document"], one["status"], one["reader"] or "", f"{one['accuracy']:.0%}", _wrong(one)]
             for one in worst
         ]
         print_table((*columns, Column("wrong", wraps=24)), rows)
