@@ -22,7 +22,8 @@ from counterfoil.extract import Examined, recipe
 from counterfoil.manifest import Manifest
 from counterfoil.model import Request, ScriptedModel
 from counterfoil.pace import Pace
-from counterfoil.pipeline import Run, Settings, Tools
+from counterfoil.pipeline import Run
+from counterfoil.settings import Settings, Tools
 from counterfoil.source import Source, count, shards_for
 from counterfoil.store import Entry, Object
 from counterfoil.store_memory import MemoryStore

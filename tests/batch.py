@@ -15,7 +15,8 @@ from counterfoil.errors import SetupError
 from counterfoil.manifest import Manifest
 from counterfoil.model import Answer, Model, Request
 from counterfoil.pace import Pace
-from counterfoil.pipeline import Run, Settings, Tools
+from counterfoil.pipeline import Run
+from counterfoil.settings import Settings, Tools
 from counterfoil.source import Source
 from counterfoil.store import Entry, Object
 from counterfoil.store_memory import MemoryStore

@@ -30,8 +30,8 @@ from counterfoil.errors import InputError, SetupError, Unavailable
 from counterfoil.manifest import Manifest
 from counterfoil.model import Answer, Model, Request
 from counterfoil.pace import Pace
-from counterfoil.pipeline import Settings, Tools
 from counterfoil.pipeline_batch import BatchRun
+from counterfoil.settings import Settings, Tools
 from counterfoil.source import Source
 from counterfoil.store_memory import MemoryStore
 from counterfoil.worker import Worker

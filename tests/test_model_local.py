@@ -27,7 +27,8 @@ from counterfoil.model import Answer, Image, Model, Request, Turn, open_model
 from counterfoil.model_answer import parse_invoice
 from counterfoil.offload import Offload
 from counterfoil.pace import Pace
-from counterfoil.pipeline import Run, Settings, Tools
+from counterfoil.pipeline import Run
+from counterfoil.settings import Settings, Tools
 from counterfoil.source import open_source
 from counterfoil.worker import Worker
 

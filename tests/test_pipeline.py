@@ -17,7 +17,8 @@ from counterfoil.locations import open_store
 from counterfoil.manifest import Manifest
 from counterfoil.model import Answer, Request, ScriptedModel, Unreachable
 from counterfoil.pace import Pace
-from counterfoil.pipeline import Run, Settings, Tools
+from counterfoil.pipeline import Run
+from counterfoil.settings import Settings, Tools
 from counterfoil.source import Source
 from counterfoil.store import Entry
 from counterfoil.store_memory import MemoryStore

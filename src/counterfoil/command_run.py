@@ -29,8 +29,9 @@ from .model import calls_at_once, import_client, open_model
 from .ocr import find_ocr
 from .offload import Offload
 from .pace import Pace
-from .pipeline import Run, Settings, Tools
+from .pipeline import Run
 from .prices import LIST_PRICES, Prices
+from .settings import Settings, Tools
 from .source import count, open_source, shards_for
 from .spend import as_json
 from .worker import COMPANY_SEEN_EVERY, LEASE, Worker

@@ -10,7 +10,8 @@ from .batch import BATCH_PROVIDERS, BatchService, open_batch_service
 from .batch_book import Batch, BatchBook
 from .display import counted
 from .errors import SetupError
-from .pipeline import Run, Settings, Tools
+from .pipeline import Run
+from .settings import Settings, Tools
 
 if TYPE_CHECKING:
     from .pipeline_batch import BatchRun

@@ -12,80 +12,32 @@ cancelled. This module holds no state that matters: kill it anywhere, and the ma
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
-from .cost_limit import CostLimit, CostReached, Withdrawn
-from .document import Images, Limits, Ocr, ReaderName, Usage
-from .errors import ClaimLost, CounterfoilError, InputError, SetupError, Unavailable
-from .extract import NO_OCR, Examined, Extraction, ask_model, examine, recipe, recipe_of
-from .form import Form, OwnSchema
+from .asking import Asker
+from .brake import Brake, Stopped
+from .document import Usage
+from .errors import ClaimLost, CounterfoilError, InputError
+from .extract import Examined, Extraction, examine, recipe, recipe_of
 from .jsonfile import encode
 from .kinds import CONTAINER
-from .manifest import Manifest
-from .model import Model, Unreachable
-from .offload import Offload
-from .outcome import facts_of, result_content, untold_usage, usage_of_error
-from .pace import Pace
+from .outcome import facts_of, result_content, untold_usage
 from .parts import Parts
-from .prices import LIST_PRICES, Prices
 from .results import Results, Stored, input_of
-from .source import Source, plan
+from .settings import Settings, Tally, Tools
+from .source import plan
 from .spend import NOTHING
 from .store import Entry
 from .tasks import first_of, settled
-from .worker import Claim, Worker
+from .worker import Claim
 
 _READ_AHEAD = 32
 _LEAST_AHEAD = 4
 _MOST_RESTING = 256
-_MORE_INPUT, _MOST_OUTPUT = 5_000, 4_000
-"""Tokens: of what goes with a text, and of an answer; a guess on the high side, for as long as no call has told."""
 _OTHERS_LOOKED_AT_EVERY = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How documents are read, and how much happens at once. `grace` is how long (s) calls in flight may take to end
-    once the run is told to stop; `poll` the longest time (s) between two looks at what other workers did.
-    `max_attempts` bounds the calls for one answer, `call_timeout` each of them (s); `prices` say what they cost;
-    `images` which pages a model sees; `ocr` reads pages without text; `max_cost` (US dollars) bounds what all calls of
-    the OUT cost; `schema` is what documents are read by, if they are no invoices."""
-
-    reader: ReaderName = "auto"
-    concurrency: int = 128
-    limits: Limits = field(default_factory=Limits)
-    grace: float = 30.0
-    poll: float = 5.0
-    max_attempts: int = 6
-    call_timeout: float = 120.0
-    prices: Prices = LIST_PRICES
-    images: Images = "auto"
-    ocr: Ocr = NO_OCR
-    max_cost: Decimal | None = None
-    schema: OwnSchema | None = None
-
-    @property
-    def form(self) -> Form | None:
-        """What a model is asked for; None for an invoice."""
-        return self.schema.form if self.schema else None
-
-
-@dataclass(slots=True)
-class Tally:
-    """What this run has done so far."""
-
-    finished: Counter[str] = field(default_factory=Counter[str])
-    adopted: int = 0
-    usage: Usage = field(default_factory=Usage)
-
-
-class _Stopped(Exception):
-    """The run is being stopped before this document's next step: its claim is given back, with what it cost so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +46,6 @@ class _Early:
 
     body: asyncio.Task[bytes]
     examined: asyncio.Task[Examined]
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """The opened components of a run, all passed in."""
-
-    source: Source
-    manifest: Manifest
-    worker: Worker
-    offload: Offload
-    pace: Pace
-    model: Model | None = None
 
 
 class Run:
@@ -118,17 +58,11 @@ class Run:
         self._results = Results(tools.manifest.store, self.clock)
         self._recipe = recipe(settings.reader, self.model_name, settings.images, settings.schema, settings.ocr)
         self._parts = Parts(tools.source, tools.worker, tools.offload, settings.limits, tools.manifest.shards)
-        self._stopping = asyncio.Event()
-        self.cost_reached = False
-        self._patient = replace(self.clock, sleep=self._sleep_unless_stopping)
-        self._cost_limit = (
-            CostLimit(settings.max_cost, tools.worker, settings.concurrency, self._patient)
-            if settings.max_cost is not None
-            else None
-        )
+        self._brake = Brake(self.clock, tools.worker.news.set)
+        self._asker = Asker(tools.model, tools, settings, self._brake, self.tally) if tools.model else None
         self._fatal: Exception | None = None
         self._active: set[asyncio.Task[None]] = set()
-        self._resting = self._quiet = 0
+        self._quiet = 0
         self._surveyed = self.clock.monotonic()
         self._early: dict[str, _Early] = {}
         self._inputs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -140,13 +74,17 @@ class Run:
 
     @property
     def stopping(self) -> bool:
-        return self._stopping.is_set()
+        return self._brake.pulled
+
+    @property
+    def cost_reached(self) -> bool:
+        """Whether --max-cost has stopped this run."""
+        return self._asker is not None and self._asker.cost_reached
 
     def stop(self, because: Exception | None = None) -> None:
         """Claims stop, calls in flight end and are recorded; `because` is raised by `work` afterwards."""
         self._fatal = self._fatal or because
-        self._stopping.set()
-        self.tools.worker.news.set()
+        self._brake.pull()
 
     async def work(self, known: Sequence[Entry] | None = None) -> None:
         """Brings every document of the source to an end, sharing the work with whoever else is at this manifest."""
@@ -220,7 +158,7 @@ class Run:
         calls = self.settings.concurrency if self.tools.model else 0
         share = max(_LEAST_AHEAD, self.tools.worker.statuses["pending"] // 4)
         ahead = 0 if self._first_wave else min(max(_READ_AHEAD, calls // 8), share)
-        return calls + ahead + min(self._resting, max(calls, _MOST_RESTING)) - len(self._active)
+        return calls + ahead + min(self._brake.resting, max(calls, _MOST_RESTING)) - len(self._active)
 
     async def _next_claims(self, planning: asyncio.Task[None]) -> list[Claim]:
         """Claims for the room there is. Where there is none, waits for one of our tasks to end, or for news."""
@@ -229,7 +167,7 @@ class Run:
             await self._survey()
         room = self._room()
         if room > 0 and (
-            claims := await self.tools.worker.claim(room, asking=self._first_wave and not self._cost_limit)
+            claims := await self.tools.worker.claim(room, asking=self._first_wave and self.settings.max_cost is None)
         ):
             self._quiet = 0
             return claims
@@ -287,9 +225,9 @@ class Run:
                 await self._outcome(claim)
             except InputError as exc:
                 await settled(self._fail(claim, str(exc)))
-            except (_Stopped, asyncio.CancelledError) as exc:
+            except (Stopped, asyncio.CancelledError) as exc:
                 await settled(self.tools.worker.release([claim]))
-                if not isinstance(exc, _Stopped):
+                if not isinstance(exc, Stopped):
                     raise
             except CounterfoilError:
                 raise
@@ -301,8 +239,8 @@ class Run:
         except CounterfoilError as exc:
             self.stop(exc)
         finally:
-            if self._cost_limit:
-                self._cost_limit.ended(claim)
+            if self._asker:
+                self._asker.ended(claim)
 
     async def _outcome(self, claim: Claim) -> None:
         early = self._early.pop(claim.document, None)
@@ -326,95 +264,27 @@ class Run:
             if extraction is not None:
                 await settled(self._keep(claim, name, extraction, how))
 
-    async def _sleep_unless_stopping(self, seconds: float) -> None:
-        """Between two attempts: a run that is being stopped need not wait for what it will not do."""
-        rest = [asyncio.create_task(self._stopping.wait()), asyncio.ensure_future(self.clock.sleep(seconds))]
-        self._resting += 1
-        self.tools.worker.news.set()
-        try:
-            await asyncio.wait(rest, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._resting -= 1
-            for task in rest:
-                task.cancel()
-        self._go_on()
-
-    def _go_on(self) -> None:
-        if self.stopping:
-            raise _Stopped
-
     async def _fetch(self, document: str, record: Mapping[str, Any]) -> bytes:
-        self._go_on()
+        self._brake.check()
         if "within" in record:
             return await self._parts.fetch(document, record)
         return await self.tools.source.fetch(document, record["size"], self.settings.limits.max_bytes)
 
     async def _examine(self, body: bytes) -> Examined:
-        self._go_on()
+        self._brake.check()
         settings, limits = self.settings, self.settings.limits
         how = settings.reader, self.model_name is not None, limits, self.clock.utc().date(), settings.images
         examined = await self.tools.offload.run(examine, body, *how, settings.ocr)
         if not examined.scans:
             return examined
-        self._go_on()
+        self._brake.check()
         seconds = limits.seconds + 2 * limits.ocr_seconds * examined.scans
         return await self.tools.offload.run(examine, body, *how, settings.ocr, True, seconds=seconds)
 
     async def _ask(self, claim: Claim, examined: Examined) -> Extraction | None:
         """What the model makes of a document; None if the claim was left to somebody who will ask it."""
-        assert self.tools.model is not None, "only with a model is a document left to it"
-
-        async def permit(so_far: Usage) -> None:
-            """No call goes out once the run is stopping or the claim is lost, nor before the record says so."""
-            claim.used = so_far
-            self._go_on()
-            await self.tools.worker.assure(claim)
-            await self._intend(claim, examined)
-            self._go_on()
-
-        today, model = self.clock.utc().date(), self.tools.model
-        if self._cost_limit:
-            model = self._cost_limit.watching(model, claim)
-        try:
-            extraction = await ask_model(
-                examined.reading,
-                claim.document,
-                model,
-                self.tools.pace,
-                permit,
-                today,
-                self._patient,
-                max_attempts=self.settings.max_attempts,
-                call_timeout=self.settings.call_timeout,
-                prices=self.settings.prices,
-                form=self.settings.form,
-            )
-            claim.used = extraction.usage
-            return extraction
-        except BaseException as exc:
-            claim.used = usage_of_error(exc)  # however it ended, it may have to be paid
-            if isinstance(exc, Unreachable) and not (claim.used + self.tally.usage).calls:  # no document's fault
-                raise SetupError(f"the model can't be reached: {exc}; check its address and the network") from exc
-            if isinstance(exc, Unavailable):
-                raise InputError(f"the model gave no answer: {exc}; `retry` it later") from exc
-            raise
-        finally:
-            self.tally.usage += claim.used
-
-    async def _intend(self, claim: Claim, examined: Examined) -> None:
-        """Has the record say that a call goes out, unless that would pass --max-cost."""
-        if self._cost_limit is None or self.tools.model is None:
-            return await self.tools.worker.intend(claim)
-        tokens = len(examined.reading.text) // 2 + _MORE_INPUT, _MOST_OUTPUT
-        guess = self.settings.prices.cost(self.tools.model.name, *tokens) or Decimal(0)
-        try:
-            await self._cost_limit.admit(claim, guess)
-        except CostReached:
-            self.cost_reached = True
-            self.stop()
-            raise _Stopped from None
-        except Withdrawn:
-            raise _Stopped from None
+        assert self._asker is not None, "only with a model is a document left to it"
+        return await self._asker.ask(claim, examined.reading)
 
     async def _keep(self, claim: Claim, name: str, extraction: Extraction, how: Mapping[str, Any]) -> None:
         """Stores a result, then records it: in that order, so that a finished record always has its result."""

@@ -23,9 +23,10 @@ from .errors import CounterfoilError
 from .extract import Examined, Extraction, checked
 from .model import Request
 from .model_answer import invoice_form
-from .pipeline import Run, Settings, Tools
+from .pipeline import Run
 from .prompt import opening
 from .results import Stored
+from .settings import Settings, Tools
 from .spend import NOTHING
 from .store import Entry
 from .tasks import settled
@@ -124,7 +125,7 @@ class BatchRun(Run):
 
     async def _collect(self, claim: Claim, batch: Mapping[str, Any]) -> None:
         """Finds out what became of the document's request, and what that took."""
-        self._go_on()
+        self._brake.check()
         if batch["name"] not in self._watch.known:
             await self._watch.refresh()
         outcome, claim.owed = await self._answers.of(self._watch.known[batch["name"]], batch)
@@ -145,7 +146,7 @@ class BatchRun(Run):
         if self._submitter is None:
             await self._forget_batch(claim)
             return await super()._ask(claim, examined)
-        self._go_on()
+        self._brake.check()
         await self._submitter.ask(claim, Request(again.turns, form.schema, form.name), claim.input, again.asked)
         return None
 

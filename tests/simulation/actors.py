@@ -16,7 +16,8 @@ from counterfoil.extract import Examined, Extraction
 from counterfoil.invoice import Invoice
 from counterfoil.manifest import Manifest, shard_key
 from counterfoil.pace import Pace
-from counterfoil.pipeline import Run, Settings, Tools
+from counterfoil.pipeline import Run
+from counterfoil.settings import Settings, Tools
 from counterfoil.source import Source, plan
 from counterfoil.worker import Worker
 
