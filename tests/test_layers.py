@@ -51,7 +51,7 @@ FLOORS = [
     "form schema_strict schema_columns",
     "store document",
     "amounts dates clock invoice invoice_* jsonfile",
-    "allowance currencies errors kinds tasks",
+    "allowance countries currencies errors kinds tasks",
 ]
 HEAVY = {"pydantic", "lxml", "pypdfium2", "obstore", "aiohttp", "rich", "stdnum", "genai_prices", "boto3", "openpyxl"}
 HEAVY |= {"jsonschema_rs", "pyarrow", "pebble", "PIL", "pydantic_ai", "anthropic", "google", "httpx2", "anyio"}

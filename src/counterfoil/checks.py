@@ -11,6 +11,7 @@ Errors: `missing.*`, `currency.unknown`, `lines.sum`, `amounts.net`, `amounts.gr
 was read as an image only).
 Warnings: `lines.price`, `amounts.due_unexplained`, `amounts.negative`, `amounts.zero`, `tax.base`, `dates.*`,
 `iban.invalid`, `vat.invalid`, `page.*`. Info: `lines.include_tax`.
+E-invoices that follow EN 16931 have its rules as well (`BR-*`, see `checks_en16931`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import re
 from datetime import date
 
 from .checks_amounts import absurd_amounts, check_amounts, check_confirmed
+from .checks_en16931 import check_en16931
 from .checks_ids import check_dates, check_ids, check_must_haves
 from .checks_notation import Notation
 from .checks_page import against_page, invented
@@ -35,7 +37,9 @@ def check_invoice(
     if absurd := list(absurd_amounts(invoice)):
         return findings + absurd
     findings += check_amounts(invoice, reader)
-    if reader != "xml":
+    if reader == "xml":
+        findings += check_en16931(invoice)
+    else:
         findings += check_confirmed(invoice, notation)
     if reader == "model" and notation:
         findings += invented(invoice, notation)

@@ -258,15 +258,31 @@ def show(out: str, document: str, as_json: bool) -> None:
 
 @cli.command()
 @OUT
-@click.option("--format", "form", required=True, type=click.Choice(["jsonl", "csv", "parquet", "xlsx"]))
-@click.option("--output", metavar="FILE", help="Where to write; stdout if not given (jsonl, csv).")
-def export(out: str, form: str, output: str | None) -> None:
-    """Every document with its fields, as one file."""
+@click.option("--format", "form", required=True, type=click.Choice(["jsonl", "csv", "parquet", "xlsx", "ubl", "cii"]))
+@click.option(
+    "--output", metavar="PATH", help="File to write; stdout if not given (jsonl, csv). A folder for ubl, cii."
+)
+@click.option("--buyer-country", metavar="CC", help="The buyer's country where a document has none (ubl, cii).")
+def export(out: str, form: str, output: str | None, buyer_country: str | None) -> None:
+    """Every document with its fields, as one file; or an e-invoice (UBL, CII) of each that is done."""
+    if form in ("ubl", "cii"):
+        _export_einvoices(out, form, output, buyer_country)
+        return
     from .command_export import export_to
 
     count, where = _run(export_to(out, form, output))
     if where:
         click.echo(f"{count} documents written to {where}", err=True)
+
+
+def _export_einvoices(out: str, syntax: str, folder: str | None, buyer_country: str | None) -> None:
+    from .command_export_einvoice import export_einvoices
+
+    written = _run(export_einvoices(out, syntax, folder, buyer_country))
+    for document, problems in written.lacking:
+        click.echo(f"{document}: no e-invoice: {'; '.join(problems)}", err=True)
+    told = f"{written.count} e-invoices written to {folder}, {len(written.lacking)} lack a term"
+    click.echo(f"{told}, {written.not_accepted} documents are not done", err=True)
 
 
 @cli.command(short_help="How right OUT is, beside a folder or a CSV of truths.")

@@ -31,7 +31,7 @@ async def export_to(out: str, form: str, output: str | None) -> tuple[int, str |
     if output is None and form not in _TEXT:
         raise SetupError(f"--format {form} needs --output FILE: it can't go to a terminal")
     manifest = await Manifest.read(out)
-    rows = _Rows(manifest, asyncio.get_running_loop())
+    rows = Rows(manifest, asyncio.get_running_loop())
     schema = manifest.header.get("schema")
     write = data_writer(form, schema["columns"]) if schema else FORMATS[form]
     if output is None:
@@ -39,7 +39,7 @@ async def export_to(out: str, form: str, output: str | None) -> tuple[int, str |
     return await asyncio.to_thread(_into_file, rows, write, Path(output)), output
 
 
-def _into_file(rows: _Rows, write: Writer, path: Path) -> int:
+def _into_file(rows: Rows, write: Writer, path: Path) -> int:
     path = path.resolve()  # a link stays, what it points to is replaced
     if path.exists() and not path.is_file():
         raise SetupError(f"can't write {path}: it is no regular file; without --output, jsonl and csv go to stdout")
@@ -60,7 +60,7 @@ def _into_file(rows: _Rows, write: Writer, path: Path) -> int:
     return count
 
 
-class _Rows:
+class Rows:
     """Rows for a writer that runs in a thread, read from the store a shard at a time on the loop."""
 
     def __init__(self, manifest: Manifest, loop: asyncio.AbstractEventLoop) -> None:

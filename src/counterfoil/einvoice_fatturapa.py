@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from .einvoice_fatturapa_details import fatturapa_details, fatturapa_line_details, tax_category
+from .einvoice_fatturapa_details import REASONS, fatturapa_details, fatturapa_line_details, tax_category
 from .einvoice_node import Node
 from .einvoice_values import amount, day, first_day, iban, only_day, total
 from .errors import InputError
@@ -163,6 +163,7 @@ def _allowances_charges(general: Node) -> list[AllowanceCharge]:
             charge=node.value("Tipo") == "MG",
             amount=amount(node.first("Importo")),
             percent=amount(node.first("Percentuale")),
+            reason=REASONS.get(node.value("Tipo") or ""),
         )
         for node in general.all("ScontoMaggiorazione")
     ]

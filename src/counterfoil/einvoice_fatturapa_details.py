@@ -11,7 +11,7 @@ from .einvoice_node import Node
 from .einvoice_values import amount, day
 from .invoice_details import (
     Address,
-    Classification,
+    Attribute,
     Contact,
     Delivery,
     Identifier,
@@ -40,6 +40,8 @@ _MEANS = {
     "MP20": "59",
     "MP21": "59",
 }
+REASONS = {"SC": "Sconto", "MG": "Maggiorazione"}
+_GTIN = ("EAN", "GTIN")
 _NATURE = {"N1": "E", "N2": "O", "N3.1": "G", "N3.2": "K", "N3.3": "G", "N4": "E", "N5": "E", "N6": "AE", "N7": "O"}
 """Excluded, not subject, exports, supplies within the EU, San Marino, exempt, margin scheme, reverse charge, taxed in
 another member state. What else of N3 is not taxable in Italy is exempt in the terms of EN 16931."""
@@ -151,6 +153,7 @@ def _withholding(node: Node) -> Withholding:
 
 def fatturapa_line_details(line: Node) -> LineDetails:
     """What one line says beside its amounts."""
+    codes = [(node.value("CodiceTipo"), node.value("CodiceValore")) for node in line.all("CodiceArticolo")]
     return LineDetails(
         note=line.value("RiferimentoAmministrazione"),
         period_start=day(line.first("DataInizioPeriodo")),
@@ -160,12 +163,11 @@ def fatturapa_line_details(line: Node) -> LineDetails:
                 charge=node.value("Tipo") == "MG",
                 amount=amount(node.first("Importo")),
                 percent=amount(node.first("Percentuale")),
+                reason=REASONS.get(node.value("Tipo") or ""),
             )
             for node in line.all("ScontoMaggiorazione")
         ],
         tax_category=tax_category(amount(line.first("AliquotaIVA")), line.value("Natura")),
-        classifications=[
-            Classification(code=node.value("CodiceValore"), scheme=node.value("CodiceTipo"))
-            for node in line.all("CodiceArticolo")
-        ],
+        standard_item_id=next((Identifier(value=value, scheme="0160") for kind, value in codes if kind in _GTIN), None),
+        attributes=[Attribute(name=kind, value=value) for kind, value in codes if kind not in _GTIN],
     )

@@ -75,7 +75,7 @@ def _taxes(root: Node, currency: str | None) -> tuple[Decimal | None, list[TaxLi
     EN 16931 has one TaxTotal with a breakdown, and a bare one in the currency of the accounts. Plain UBL has one for
     each kind of tax: they add up.
     """
-    ours = [node for node in root.all("TaxTotal") if any(is_in(stated, currency) for stated in node.all("TaxAmount"))]
+    ours = [node for node in root.all("TaxTotal") if all(is_in(stated, currency) for stated in node.all("TaxAmount"))]
     told = [node for node in ours if node.first("TaxSubtotal")] or ours[:1]
     tax_total = total(amount(node.first("TaxAmount")) for node in told)
     if tax_total is None:

@@ -25,7 +25,7 @@ _NO_DAY = frozenset({"609", "610", "616"})
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{8,30}", re.ASCII | re.IGNORECASE)
 
 # UNTDID 1001, as EN 16931 lists it, with the additions of the French reform.
-_CREDIT_NOTES = frozenset({"81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "502", "503", "532"})
+CREDIT_NOTES = frozenset({"81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "502", "503", "532"})
 _CORRECTIONS = frozenset({"384", "471", "472", "473"})
 
 
@@ -119,7 +119,7 @@ def identifier(node: Node | None) -> Identifier | None:
 
 def doc_type(code: str | None, gross: Decimal | None) -> DocType:
     """By type code (BT-3). A correction goes either way: it credits if its total is negative."""
-    credits = code in _CREDIT_NOTES or (code in _CORRECTIONS and gross is not None and gross < 0)
+    credits = code in CREDIT_NOTES or (code in _CORRECTIONS and gross is not None and gross < 0)
     return "credit_note" if credits else "invoice"
 
 
