@@ -32,7 +32,7 @@ from counterfoil.worker import Worker
 from .row import Row, Setting
 
 T = TypeVar("T")
-_TEXT = "Invoice {0}\nExample Paper GmbH\nNet 100.00\nVAT 19 % 19.00\nTotal 119.00 EUR\n"
+_TEXT = "Invoice {0}\nDate 2024-03-01\nExample Paper GmbH\nNet 100.00\nVAT 19 % 19.00\nTotal 119.00 EUR\n"
 _ANSWER = (
     '{{"invoice_number": "{0}", "issue_date": "2024-03-01", "currency": "EUR", "seller_name": "Example Paper GmbH", '
     '"net_total": 100.00, "tax_total": 19.00, "gross_total": 119.00}}'

@@ -32,6 +32,7 @@ def invoice_pdf(number: str, net: int = 100) -> bytes:
     texts = [
         "Paper Mill Ltd",
         f"Invoice number: {number}",
+        "Invoice date: 2025-12-30",
         f"Net {net}.00",
         f"VAT {tax}.00",
         f"Total {net + tax}.00 EUR",
@@ -55,7 +56,7 @@ def answer_for(request: Any) -> str:
     number = text.split("Invoice number: ")[1].split()[0]
     net = int(text.split("Net ")[1].split(".")[0])
     tax = net * 19 // 100
-    known = {"invoice_number": number, "issue_date": "2026-01-05", "currency": "EUR", "seller_name": "Paper Mill Ltd"}
+    known = {"invoice_number": number, "issue_date": "2025-12-30", "currency": "EUR", "seller_name": "Paper Mill Ltd"}
     return json.dumps(known | {"net_total": net, "tax_total": tax, "gross_total": net + tax})
 
 

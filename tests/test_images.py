@@ -16,7 +16,7 @@ from tests.virtual import virtually
 
 from counterfoil.document import Images, Limits
 from counterfoil.errors import InputError, SetupError
-from counterfoil.extract import Examined, examine, recipe
+from counterfoil.extract import EXTRACTOR, Examined, examine, recipe
 from counterfoil.images import LONGEST_SIDE
 from counterfoil.model import ScriptedModel
 from counterfoil.store_memory import MemoryStore
@@ -207,7 +207,7 @@ def test_a_bomb_is_refused_by_its_header():
 
 def test_the_images_setting_is_part_of_an_input_only_where_it_can_matter():
     """What `auto` reads as before keeps its name, and its results; `never` and `always` have names of their own."""
-    before = {"extractor": 1, "reader": "auto", "model": "m", "prompt": 1}
+    before = {"extractor": EXTRACTOR, "reader": "auto", "model": "m", "prompt": 1}
     assert recipe("auto", "m") == recipe("auto", "m", "auto") == before
     assert recipe("auto", "m", "never") == before | {"images": "never"}
     assert recipe("auto", None, "never") == recipe("auto", None)
@@ -232,7 +232,7 @@ def run(source: dict[str, bytes], model: ScriptedModel | None, images: Images = 
 
 def says(**changed: Any) -> ScriptedModel:
     """A model that sees the same invoice on any picture."""
-    known = {"invoice_number": "S-1", "issue_date": "2026-01-05", "currency": "EUR", "seller_name": "Paper Mill Ltd"}
+    known = {"invoice_number": "S-1", "issue_date": "2025-12-30", "currency": "EUR", "seller_name": "Paper Mill Ltd"}
     return ScriptedModel(
         lambda _: json.dumps(known | {"net_total": 100, "tax_total": 19, "gross_total": 119} | changed), latency=1.0
     )
@@ -260,7 +260,7 @@ def test_what_is_only_on_the_picture_is_not_taken_for_invented():
 @pytest.mark.parametrize("reader", ["rules", "model"])
 def test_a_document_of_which_a_page_went_unread_is_never_done(reader: str):
     """Its first page adds up; what the other one says, nobody knows."""
-    page = lines(50, 60, ["Paper Mill Ltd", "Invoice number: S-1", "Date: 2026-01-05", "Net 100.00", "VAT 19.00"])
+    page = lines(50, 60, ["Paper Mill Ltd", "Invoice number: S-1", "Date: 2025-12-30", "Net 100.00", "VAT 19.00"])
     page += lines(50, 160, ["Total 119.00 EUR", "Payable within thirty days without any deduction"])
     model = says() if reader == "model" else None
     whole = run({"a.pdf": make_pdf([page])}, model, "never" if model else "auto")["a.pdf"]

@@ -61,6 +61,7 @@ class Asker:
                 call_timeout=settings.call_timeout,
                 prices=settings.prices,
                 form=settings.form,
+                ours=settings.ours,
             )
             claim.used = extraction.usage
             return extraction

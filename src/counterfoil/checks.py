@@ -4,43 +4,51 @@ An error is a real contradiction, a missing must-have, or a total of a reader th
 confirms; it puts the document in review. All else is a warning or an info. Checks never change an amount, and never
 raise because of what an invoice says.
 
-Errors: `missing.*`, `currency.unknown`, `lines.sum`, `amounts.net`, `amounts.gross`, `amounts.due`,
-`amounts.unconfirmed`, `amounts.absurd`, `tax.row`, `tax.sum`, `dates.due` (a warning for XML), `model.not_on_page`, and
-`page.gross_total` or `page.amount_due` where that is the total and the page has another.
-`extract` adds `page.unread` (an error: a page without text that nothing read) and `page.image` (an info: a page that
-was read as an image only).
-Warnings: `lines.price`, `amounts.due_unexplained`, `amounts.negative`, `amounts.zero`, `tax.base`, `dates.*`,
-`iban.invalid`, `vat.invalid`, `page.*`. Info: `lines.include_tax`.
-E-invoices that follow EN 16931 have its rules as well (`BR-*`, see `checks_en16931`).
+docs/checks.md lists every code with its severity and its meaning. E-invoices that follow EN 16931 have its rules as
+well (`BR-*`, see `checks_en16931`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date
 
 from .checks_amounts import absurd_amounts, check_amounts, check_confirmed
+from .checks_currency import check_currency
 from .checks_en16931 import check_en16931
 from .checks_ids import check_dates, check_ids, check_must_haves
 from .checks_notation import Notation
+from .checks_ours import check_addressed
 from .checks_page import against_page, invented
 from .document import Finding
 from .invoice import Invoice
 
 
 def check_invoice(
-    invoice: Invoice, *, reader: str, page_text: str | None = None, today: date | None = None
+    invoice: Invoice,
+    *,
+    reader: str,
+    page_text: str | None = None,
+    today: date | None = None,
+    ours: Sequence[str] = (),
 ) -> list[Finding]:
-    """All findings on a tidy invoice that `reader` (xml, model or rules) read. `page_text` is the document's text."""
-    notation = Notation(page_text) if page_text and reader != "xml" else None
+    """All findings on a tidy invoice that `reader` (xml, model or rules) read. `page_text` is the document's text;
+    `ours` are the tax ids of whoever these invoices are for, where that is known."""
+    notation = Notation(page_text) if page_text else None
     findings = [*check_must_haves(invoice), *check_dates(invoice, reader, today), *check_ids(invoice)]
+    findings += check_addressed(invoice, ours, notation)
     if absurd := list(absurd_amounts(invoice)):
         return findings + absurd
-    findings += check_amounts(invoice, reader)
+    contradictions = list(check_amounts(invoice, reader))
+    findings += contradictions
+    # Of XML, an amount that another contradicts needs no second finding; whoever can misread may have two troubles.
+    if reader != "xml" or not any(finding.severity == "error" for finding in contradictions):
+        findings += check_confirmed(invoice, notation, reader)
     if reader == "xml":
         findings += check_en16931(invoice)
-    else:
-        findings += check_confirmed(invoice, notation)
+    elif page_text:
+        findings += check_currency(invoice, page_text)
     if reader == "model" and notation:
         findings += invented(invoice, notation)
     return findings

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from .checks_notation import Notation
 from .currencies import smallest_unit
-from .document import Finding
+from .document import Finding, Severity
 from .invoice import Invoice, LineItem
 
 _ZERO = Decimal(0)
@@ -46,7 +46,7 @@ def _all_amounts(invoice: Invoice) -> Iterator[tuple[str, Decimal]]:
 def check_amounts(invoice: Invoice, reader: str) -> Iterator[Finding]:
     """Every disagreement among the amounts. Nothing is said of amounts that are not stated."""
     sums = _Sums(_upright(invoice))
-    yield from _signs(invoice)
+    yield from _signs(invoice, "warning" if reader == "xml" else "error")
     yield from _line_prices(invoice.line_items)
     yield from sums.lines(include_tax_allowed=reader != "xml")
     yield from sums.gross()
@@ -54,17 +54,34 @@ def check_amounts(invoice: Invoice, reader: str) -> Iterator[Finding]:
     yield from sums.due()
 
 
-def check_confirmed(invoice: Invoice, notation: Notation | None) -> Iterator[Finding]:
-    """An error unless the gross total follows from other figures of the document, for readers that can misread.
+def check_confirmed(invoice: Invoice, notation: Notation | None, reader: str) -> Iterator[Finding]:
+    """An error unless the gross total follows from other figures of the document.
 
     `notation` is the page, where there is one: what confirms must be printed there.
     """
-    if not _Sums(_upright(invoice)).confirmed(notation):
+    confirms = stands_in_xml if reader == "xml" else is_confirmed
+    if not confirms(invoice, notation):
         what = "amount due" if invoice.gross_total is None else "gross total"
         amount = invoice.amount_due if invoice.gross_total is None else invoice.gross_total
         if amount is not None:
             message = f"nothing else on the document confirms the {what} {amount}: compare it with the document"
             yield Finding("amounts.unconfirmed", "error", message, "gross_total")
+
+
+def is_confirmed(invoice: Invoice, notation: Notation | None) -> bool:
+    """Whether the gross total follows from figures that were read independently of it."""
+    return _Sums(_upright(invoice)).confirmed(notation)
+
+
+def stands_in_xml(invoice: Invoice, notation: Notation | None) -> bool:
+    """Whether the total of e-invoice XML is confirmed: by its other figures, or by the page that it came with.
+
+    XML can't be misread, so that figures of 0 confirm too: no tax on a net total that is the gross total.
+    """
+    total = invoice.gross_total if invoice.gross_total is not None else invoice.amount_due
+    if not total or (notation is not None and notation.shows(total)):
+        return True
+    return _Sums(_upright(invoice)).stated()
 
 
 def _upright(invoice: Invoice) -> Invoice:
@@ -228,6 +245,15 @@ class _Sums:
                 return page is None or any(value is not None and page.shows(value) for value in printed)
         return page is not None and self._confirmed_without_tax(gross, page)
 
+    def stated(self) -> bool:
+        """Whether net and tax make the gross total, or, where no net total is stated, lines and tax do."""
+        gross = self.invoice.gross_total if self.invoice.gross_total is not None else self.invoice.amount_due
+        tax = self.row_tax if self.invoice.tax_total is None else self.invoice.tax_total
+        sums = ((self.invoice.net_total, 2), (self._net(), len(self.counted)), (self.row_base, len(self.counted)))
+        return self.confirmed(None) or any(
+            net is not None and self._near(net + (tax or _ZERO), gross, parts) for net, parts in sums
+        )
+
     def _net(self) -> Decimal | None:
         """The lines with charges and allowances."""
         return None if self.line_sum is None else self.line_sum + self._adjustment()
@@ -244,13 +270,13 @@ class _Sums:
         return only_total and (tax is not None or not page.has_rates)
 
 
-def _signs(invoice: Invoice) -> Iterator[Finding]:
+def _signs(invoice: Invoice, severity: Severity) -> Iterator[Finding]:
     total = invoice.gross_total if invoice.gross_total is not None else invoice.amount_due
     if total is not None and total < 0 and invoice.doc_type == "invoice":
         message = f"the total of this invoice is negative ({total}): is it a credit note?"
-        yield Finding("amounts.negative", "warning", message, "gross_total")
+        yield Finding("amounts.negative", severity, message, "gross_total")
     if total is not None and total == 0:
-        yield Finding("amounts.zero", "warning", "the total is zero", "gross_total")
+        yield Finding("amounts.zero", severity, "the total is zero", "gross_total")
 
 
 def _line_prices(lines: Iterable[LineItem]) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ from stdnum.gb import vat as gb_vat
 from stdnum.no import mva as no_mva
 
 from .currencies import CURRENCIES, HISTORIC
-from .document import Finding
+from .document import Finding, Severity
 from .invoice import Invoice
 
 _MUST_HAVE = {
@@ -47,21 +47,21 @@ def check_must_haves(invoice: Invoice) -> Iterator[Finding]:
 
 
 def check_dates(invoice: Invoice, reader: str, today: date | None) -> Iterator[Finding]:
-    """Dates in order. A due date before the issue is odd in an e-invoice, but a sign of misreading elsewhere."""
+    """Dates in order. What is odd in an e-invoice is a sign of misreading elsewhere, and an error there."""
     issued, due, delivered = invoice.issue_date, invoice.due_date, invoice.delivery_date
+    odd: Severity = "warning" if reader == "xml" else "error"
     if issued is None:
         return
     if due is not None and due < issued:
-        severity = "warning" if reader == "xml" else "error"
-        yield Finding("dates.due", severity, f"it is due on {due}, before it was issued on {issued}", "due_date")
+        yield Finding("dates.due", odd, f"it is due on {due}, before it was issued on {issued}", "due_date")
     if due is not None and due > issued + 2 * _YEAR:
         message = f"it is due on {due}, more than two years after it was issued on {issued}"
-        yield Finding("dates.due_late", "warning", message, "due_date")
+        yield Finding("dates.due_late", odd, message, "due_date")
     if today is not None and issued > today + _TOLERANCE:
         message = f"the issue date {issued} is in the future (today is {today})"
-        yield Finding("dates.future", "warning", message, "issue_date")
+        yield Finding("dates.future", odd, message, "issue_date")
     if issued < _EARLIEST:
-        yield Finding("dates.old", "warning", f"the issue date {issued} is very long ago", "issue_date")
+        yield Finding("dates.old", odd, f"the issue date {issued} is very long ago", "issue_date")
     if delivered is not None and abs(delivered - issued) > _YEAR:
         message = f"the delivery on {delivered} is more than a year from the issue on {issued}"
         yield Finding("dates.delivery", "warning", message, "delivery_date")

@@ -69,7 +69,7 @@ def _iban_at_start(text: str) -> str | None:
 
 
 def invented(invoice: Invoice, page: Notation) -> Iterator[Finding]:
-    """What a model gave and the page does not show. An invoice is known by these two, so both are errors."""
+    """What a model gave and the page does not show. An invoice is known by these three, so all are errors."""
     total = invoice.gross_total if invoice.gross_total is not None else invoice.amount_due
     if total is not None and not page.shows(total):
         message = f"the model read the total {total}, which is not on the page"
@@ -77,3 +77,6 @@ def invented(invoice: Invoice, page: Notation) -> Iterator[Finding]:
     if invoice.invoice_number and not page.shows_text(invoice.invoice_number):
         message = f"the model read the invoice number {invoice.invoice_number}, which is not on the page"
         yield Finding("model.not_on_page", "error", message, "invoice_number")
+    if invoice.issue_date and not page.shows_date(invoice.issue_date):
+        message = f"the model read the issue date {invoice.issue_date}, which is not on the page"
+        yield Finding("model.not_on_page", "error", message, "issue_date")

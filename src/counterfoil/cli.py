@@ -84,10 +84,11 @@ def cli() -> None:
 @click.option("--model", metavar="PROVIDER:NAME", help="Model to ask, e.g. openai:gpt-4.1-mini. Without it: no calls.")
 @click.option(
     "--reader",
-    type=click.Choice(["auto", "xml", "model", "rules"]),
+    type=click.Choice(["auto", "xml", "model", "rules", "both"]),
     default="auto",
     show_default=True,
-    help="auto: e-invoice XML where there is some, else the model if one is given, else the offline rules.",
+    help="auto: e-invoice XML where there is some, else the model if one is given, else the offline rules; both: model "
+    "and rules against each other.",
 )
 @click.option(
     "--schema",
@@ -113,6 +114,13 @@ def cli() -> None:
     callback=_names,
     metavar="eng,deu,...",
     help="What OCR expects, by Tesseract's names. Without it: of eng, deu, fra, nld, ita, spa what is there.",
+)
+@click.option(
+    "--buyer-tax-id",
+    "ours",
+    multiple=True,
+    metavar="ID",
+    help="A tax id of ours; repeatable. What is not addressed to us, or was sent by us, goes to review.",
 )
 @click.option(
     "--concurrency",

@@ -57,6 +57,7 @@ class Options:
     schema: str | None = None
     ocr: OcrMode = "auto"
     languages: Sequence[str] = ()
+    ours: tuple[str, ...] = ()
     concurrency: int = 128
     rpm: int | None = None
     tpm: int | None = None
@@ -99,7 +100,7 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         _open_files(options.concurrency)
     async with AsyncExitStack() as stack:
         signals = stack.enter_context(Signals())
-        asked = options.model if reader in ("auto", "model") else None
+        asked = options.model if reader in ("auto", "model", "both") else None
         concurrency = calls_at_once(asked or "", options.concurrency)
         calls = None if options.batch else asked
         opening = open_model(calls, concurrency=concurrency, environ=environ) if calls else nullcontext()
@@ -114,8 +115,8 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         )
         documents, known = await count(source)
         display.found(documents, source)
-        how = recipe(reader, asked, options.images, schema, ocr)
-        about = {"source": source.url, "recipe": how, **_columns(schema)}
+        read_by = recipe(reader, asked, options.images, schema, ocr, ours=options.ours)
+        about = {"source": source.url, "recipe": read_by, **_columns(schema)}
         shards = options.shards or shards_for(documents)
         opened = Manifest.open(options.out, shards=shards, about=about, clock=clock, prove_first=False)
         manifest = await stack.enter_async_context(opened)
@@ -142,6 +143,7 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
             ocr=ocr,
             max_cost=options.max_cost,
             schema=schema,
+            ours=options.ours,
         )
         tools, service = Tools(source, manifest, worker, offload, pace, model), await stack.enter_async_context(batches)
         run = await run_at(stack, tools, settings, service, model=asked, environ=environ)
@@ -170,11 +172,11 @@ def _columns(schema: OwnSchema | None) -> dict[str, Any]:
 
 def _refuse_contradictions(options: Options) -> None:
     """Raises `SetupError` for options that do not go together."""
-    if options.reader == "model" and not options.model:
-        raise SetupError("--reader model needs --model PROVIDER:NAME")
+    if options.reader in ("model", "both") and not options.model:
+        raise SetupError(f"--reader {options.reader} needs --model PROVIDER:NAME")
     if options.schema and not options.model:
         raise SetupError("--schema says what a model is to read; it needs --model PROVIDER:NAME")
-    if options.schema and options.reader in ("xml", "rules"):
+    if options.schema and options.reader in ("xml", "rules", "both"):
         raise SetupError(f"--reader {options.reader} reads invoices only; with --schema leave it out")
     if options.model and options.reader in ("xml", "rules"):
         raise SetupError(f"--reader {options.reader} asks no model; leave out --model, or use --reader auto or model")

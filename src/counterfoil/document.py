@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from .invoice import Invoice  # a worker that reads for a model starts in half the time without it
 
-ReaderName = Literal["auto", "xml", "model", "rules"]
+ReaderName = Literal["auto", "xml", "model", "rules", "both"]
 Images = Literal["auto", "never", "always"]
 """Which pages a model sees as images: those without text, none, or all (their text as well)."""
 OcrMode = Literal["auto", "never", "always"]
@@ -171,6 +171,7 @@ class Reading:
     profile: str | None = None
     xml_problem: str | None = None
     rules_invoice: Invoice | None = None
+    doubts: tuple[Finding, ...] = ()
     findings: tuple[Finding, ...] = field(default=())
     no_text: str = ""
     textless: tuple[int, ...] = ()

@@ -7,7 +7,7 @@ model is ready in half the time without the checks and what they stand on.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .prices import Prices
 
 # Part of every input's name: a new number reads finished inputs anew. Raise it when readers or checks change meaning.
-EXTRACTOR = 1
+EXTRACTOR = 2
 
 
 _NOTHING = Usage()
@@ -72,14 +72,18 @@ def recipe(
     images: Images = "auto",
     schema: OwnSchema | None = None,
     ocr: Ocr = NO_OCR,
+    *,
+    ours: Sequence[str] = (),
 ) -> dict[str, Any]:
     """How documents are read, as far as it can change a result. `images` is left out where it says nothing new: with
     `auto` a document that has its text is read as it is without, and without a model there is nobody to see. So is
-    OCR, unless it reads every page: the documents that it did read have it in a recipe of their own."""
+    OCR, unless it reads every page: the documents that it did read have it in a recipe of their own. `ours`, the tax
+    ids of whom the documents are for, is there where any is given."""
     prompt = PROMPT_VERSION if model else None
     seen = {"images": images} if model and images != "auto" else {}
     always = {"ocr": ocr.facts} if ocr.mode == "always" else {}
-    said = {"extractor": EXTRACTOR, "reader": reader, "model": model, "prompt": prompt, **seen, **always}
+    us = {"ours": sorted(ours)} if ours else {}
+    said = {"extractor": EXTRACTOR, "reader": reader, "model": model, "prompt": prompt, **seen, **always, **us}
     if schema is None:
         return said
     return said | {"prompt": SCHEMA_PROMPT_VERSION, "schema": {"name": schema.name, "digest": schema.digest}}
@@ -101,6 +105,7 @@ def examine(
     images: Images = "auto",
     ocr: Ocr = NO_OCR,
     scans: bool = False,
+    ours: Sequence[str] = (),
 ) -> Examined:
     """Reads one document, and extracts and checks it too unless that is the model's part. Where OCR is needed, it is
     done with `scans` only: else the answer says how many pages it is for. Raises `InputError`."""
@@ -109,27 +114,27 @@ def examine(
     if kind_of(data) in CONTAINERS:
         return _opened(data, limits)
     rules: Rules = "never"
-    if reader == "rules":
+    if reader in ("rules", "both"):
         rules = "always"
     elif reader == "auto" and not has_model:
         rules = "fallback"
     reading = read_document(data, limits, rules=rules, ocr=ocr if scans else None)
-    if reading.xml_invoice is not None and reader in ("auto", "xml"):
-        return Examined(reading, checked(reading.xml_invoice, "xml", reading, today))
+    if reading.xml_invoice is not None and (reader in ("auto", "xml") or (reader == "both" and reading.kind == "xml")):
+        return Examined(reading, checked(reading.xml_invoice, "xml", reading, today, ours=ours))
     if reader == "xml":
         raise InputError(reading.xml_problem or "there is no e-invoice XML in this file")
     if reading.kind == "xml":
         raise InputError(f"an XML file has no page for --reader {reader}; use --reader auto or xml")
     if ocr.engine and not scans and (pages := scans_of(reading, data, limits, ocr)):
         return Examined(reading, None, scans=len(pages))
-    if has_model and rules == "never" and images != "never":
+    if has_model and reader != "rules" and rules != "fallback" and images != "never":
         reading = _with_images(reading, data, images, limits)
     if reading.no_text and not reading.images:
         raise InputError(reading.no_text + _remedy(reading, ocr))
     reading = _unread_told(reading)
-    if reading.rules_invoice is None:
+    if reading.rules_invoice is None or reader == "both":
         return Examined(reading, None)
-    extraction = checked(reading.rules_invoice, "rules", reading, today)
+    extraction = checked(reading.rules_invoice, "rules", reading, today, ours=ours)
     if reading.scanned and extraction.status == "done":
         extraction = _read_twice(extraction, reading.rules_invoice, reading, data, limits, ocr)
     return Examined(reading, extraction)
@@ -208,6 +213,7 @@ async def ask_model(
     call_timeout: float,
     prices: Prices,
     form: Form | None = None,
+    ours: Sequence[str] = (),
 ) -> Extraction:
     """Has the model read the text and see the images. `permit` is awaited before each call and forbids it by raising;
     `max_attempts` bounds the calls for one answer, `call_timeout` each of them (s), `prices` cost them. An error that
@@ -229,15 +235,22 @@ async def ask_model(
         form=form,
     )
     try:
-        return checked(fields, "model", reading, today, usage)
+        return checked(fields, "model", reading, today, usage, ours)
     except Exception as error:
         error.__dict__["usage"] = usage
         raise
 
 
-def checked(fields: Invoice | Data, reader: str, reading: Reading, today: date, usage: Usage = _NOTHING) -> Extraction:
-    """What a reader (xml, rules, model) made of a document, with what the checks say of it. Those of a schema of the
-    user's own are the schema's, and have been made."""
+def checked(
+    fields: Invoice | Data,
+    reader: str,
+    reading: Reading,
+    today: date,
+    usage: Usage = _NOTHING,
+    ours: Sequence[str] = (),
+) -> Extraction:
+    """What a reader (xml, rules, model) made of a document, with what the checks and its other readers say of it. The
+    checks of a schema of the user's own are the schema's, and have been made."""
     if isinstance(fields, Data):
         findings = (*reading.findings, *fields.findings)
         return Extraction(fields, reader, findings, usage, reading.profile, reading.pages)
@@ -247,11 +260,37 @@ def checked(fields: Invoice | Data, reader: str, reading: Reading, today: date, 
     # Where a part of the document was seen only, what is not in its text may well be on its pages.
     whole = reading.text.strip() and not any(image.page in reading.textless for image in reading.images)
     text = reading.text if whole else None
-    findings = [*reading.findings, *check_invoice(invoice, reader=reader, page_text=text, today=today)]
+    findings = [*reading.findings, *check_invoice(invoice, reader=reader, page_text=text, today=today, ours=ours)]
+    if reader == "rules":
+        findings += reading.doubts
     if reader == "rules" and reading.scanned:
         from .checks_ocr import in_doubt
 
         findings += in_doubt(invoice, reading.sure)
     if reader == "xml" and text:
         findings += contradicts_page(invoice, text)
+    if reader == "model" and (others := _other_readings(reading)):
+        findings = _against(invoice, others, findings)
     return Extraction(invoice, reader, tuple(findings), usage, reading.profile, reading.pages)
+
+
+def _other_readings(reading: Reading) -> dict[str, Invoice]:
+    """What else read a document of `--reader both`, by reader. Without it the rules were not asked."""
+    if reading.rules_invoice is None:
+        return {}
+    xml = {"XML": reading.xml_invoice} if reading.xml_invoice is not None else {}
+    return {**xml, "rules": reading.rules_invoice}
+
+
+def _against(invoice: Invoice, others: Mapping[str, Invoice], findings: Sequence[Finding]) -> list[Finding]:
+    """The findings on a model's invoice, once other readers have spoken: a total that two read needs no other proof."""
+    from .checks import tidy
+    from .checks_readers import agreed, disagreements
+
+    kept = list(findings)
+    for second, other in others.items():
+        other = tidy(other)
+        if "gross_total" in agreed(invoice, other):
+            kept = [finding for finding in kept if finding.code != "amounts.unconfirmed"]
+        kept += disagreements(invoice, "model", other, second)
+    return kept

@@ -56,7 +56,8 @@ class Run:
         self.clock = tools.manifest.clock
         self.tally = Tally()
         self._results = Results(tools.manifest.store, self.clock)
-        self._recipe = recipe(settings.reader, self.model_name, settings.images, settings.schema, settings.ocr)
+        how = (settings.reader, self.model_name, settings.images, settings.schema, settings.ocr)
+        self._recipe = recipe(*how, ours=settings.ours)
         self._parts = Parts(tools.source, tools.worker, tools.offload, settings.limits, tools.manifest.shards)
         self._brake = Brake(self.clock, tools.worker.news.set)
         self._asker = Asker(tools.model, tools, settings, self._brake, self.tally) if tools.model else None
@@ -274,12 +275,12 @@ class Run:
         self._brake.check()
         settings, limits = self.settings, self.settings.limits
         how = settings.reader, self.model_name is not None, limits, self.clock.utc().date(), settings.images
-        examined = await self.tools.offload.run(examine, body, *how, settings.ocr)
+        examined = await self.tools.offload.run(examine, body, *how, settings.ocr, False, settings.ours)
         if not examined.scans:
             return examined
         self._brake.check()
         seconds = limits.seconds + 2 * limits.ocr_seconds * examined.scans
-        return await self.tools.offload.run(examine, body, *how, settings.ocr, True, seconds=seconds)
+        return await self.tools.offload.run(examine, body, *how, settings.ocr, True, settings.ours, seconds=seconds)
 
     async def _ask(self, claim: Claim, examined: Examined) -> Extraction | None:
         """What the model makes of a document; None if the claim was left to somebody who will ask it."""

@@ -141,7 +141,7 @@ class BatchRun(Run):
             found = follow(outcome, batch, turns, form, max_attempts=self.settings.max_attempts)
             if not isinstance(found, Again):
                 claim.request = batch["request"]
-                return checked(found, "model", reading, self.clock.utc().date(), claim.owed)
+                return checked(found, "model", reading, self.clock.utc().date(), claim.owed, self.settings.ours)
             again = found
         if self._submitter is None:
             await self._forget_batch(claim)

@@ -88,11 +88,7 @@ def _read_office(kind: Literal["html", "docx", "xlsx"], data: bytes, limits: Lim
             f"the {name} has no text, only pictures; send those instead" if pictures else f"the {name} has no text"
         )
     reading = Reading(kind=kind, text=text, pages=len(pages))
-    if rules == "never":
-        return reading
-    from .rules import read_rules
-
-    return replace(reading, rules_invoice=read_rules(pages))
+    return _with_rules(reading, pages, rules)
 
 
 def _laid_out(kind: Literal["html", "docx", "xlsx"], data: bytes, limits: Limits) -> tuple[tuple[Page, ...], int]:
@@ -139,11 +135,14 @@ def _read_image(reading: Reading, data: bytes, limits: Limits, rules: Rules, ocr
 
 
 def _with_rules(reading: Reading, pages: Sequence[Page], rules: Rules) -> Reading:
+    """With what the offline reader makes of the pages, and where they leave open what it took, if it is asked."""
     if reading.no_text or rules == "never" or (rules == "fallback" and reading.xml_invoice is not None):
         return reading
-    from .rules import read_rules  # a worker that reads for a model is ready sooner without it
+    from .rules import read_sheet  # a worker that reads for a model is ready sooner without it
+    from .rules_sheet import sheet_of
 
-    return replace(reading, rules_invoice=read_rules(pages))
+    invoice, doubts = read_sheet(sheet_of(pages))
+    return replace(reading, rules_invoice=invoice, doubts=doubts)
 
 
 def _recognised(

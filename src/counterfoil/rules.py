@@ -12,8 +12,9 @@ from datetime import date
 from decimal import Decimal
 
 from .dates import find_dates
-from .document import Page
+from .document import Finding, Page
 from .invoice import DocType, Invoice, LineItem, TaxLine
+from .rules_doubts import doubts
 from .rules_evidence import Evidence, evidence_of
 from .rules_figures import figures_of, tax_lines_of
 from .rules_ids import as_number, ibans, invoice_number, tax_ids
@@ -50,7 +51,11 @@ _DISCOUNT = re.compile(r"skonto|escompte|sconto|discount|descuento|korting", re.
 
 def read_rules(pages: Sequence[Page]) -> Invoice:
     """Reads what the pages say. Pure: the same pages give the same invoice; whatever isn't read is None."""
-    sheet = sheet_of(pages)
+    return read_sheet(sheet_of(pages))[0]
+
+
+def read_sheet(sheet: Sheet) -> tuple[Invoice, tuple[Finding, ...]]:
+    """The invoice, and where the page leaves open what was taken (see `rules_doubts`)."""
     evidence = evidence_of(sheet)
     figures = figures_of(sheet, evidence.mark, evidence.currency)
     items = _without_included(read_lines(sheet, evidence.mark), {figure.value for figure in figures})
@@ -59,7 +64,7 @@ def read_rules(pages: Sequence[Page]) -> Invoice:
     number = invoice_number(sheet)
     issued = _issue_date(sheet, evidence, number)
     due = _due_date(sheet, evidence)
-    return Invoice(
+    invoice = Invoice(
         doc_type=_doc_type(sheet),
         invoice_number=number,
         issue_date=issued,
@@ -86,6 +91,7 @@ def read_rules(pages: Sequence[Page]) -> Invoice:
         line_items=items,
         tax_lines=[TaxLine(category=None, rate=rate, base=base, amount=tax) for rate, base, tax in totals.tax_lines],
     )
+    return invoice, tuple(doubts(sheet, evidence, number, issued))
 
 
 def _sum(items: Sequence[LineItem]) -> Decimal | None:

@@ -51,6 +51,21 @@ _DOLLAR_LANDS = (
     ("MXN", re.compile(r"\bRFC\b|\bM[ée]xico\b")),
 )
 _AMERICAN = re.compile(r"\b[A-Z]{2},? \d{5}(?:-\d{4})?\b|\bUnited States\b|\bUSA\b")
+_NEVER = re.compile(r"(?!)")
+# What currencies are called on pages that have neither code nor sign of theirs.
+_SPELT = {
+    "EUR": re.compile(r"\beuros?\b", re.IGNORECASE),
+    "GBP": re.compile(r"\bpounds?\b|\bsterling\b", re.IGNORECASE),
+    "USD": re.compile(r"\bU\.?S\.? dollars?\b", re.IGNORECASE),
+    "CHF": re.compile(r"\bSFr\.?|\bFr\.(?= ?\d)|\b(?:Swiss francs?|Schweizer Franken|francs suisses)\b", re.IGNORECASE),
+    "INR": re.compile(r"\bRs\.? ?(?=\d)|\brupees\b", re.IGNORECASE),
+    "MYR": re.compile(r"\bRM ?(?=\d)|\(RM\)|\bringgit\b", re.IGNORECASE),
+    "JPY": re.compile(r"¥|円|\byen\b", re.IGNORECASE),
+    "CNY": re.compile(r"¥|元|\bRMB\b"),
+    "SEK": re.compile(r"\bkr\b|\bkronor\b", re.IGNORECASE),
+    "NOK": re.compile(r"\bkr\b|\bkroner\b", re.IGNORECASE),
+    "DKK": re.compile(r"\bkr\b|\bkroner\b", re.IGNORECASE),
+}
 _BRITISH = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b|\bUnited Kingdom\b")
 _DAY_FIRST = frozenset("EUR GBP AUD NZD INR CHF SGD ZAR DKK NOK SEK PLN CZK MXN BRL".split())
 
@@ -153,3 +168,16 @@ def _lone_code(text: str) -> str | None:
 def folded_text(sheet: Sheet) -> str:
     """The whole text folded, of the same length."""
     return fold(sheet.text)
+
+
+def names_currency(text: str, code: str) -> bool:
+    """Whether a text names a currency: by its code, its name, its own sign, or a shared sign and a land that has it."""
+    if re.search(rf"(?<![A-Za-z]){re.escape(code)}(?![A-Za-z])", text):
+        return True
+    signs = [sign for table in (_SYMBOLS, _DOLLARS, _NAMES) for sign, theirs in table.items() if theirs == code]
+    if any(sign in text for sign in signs) or _SPELT.get(code, _NEVER).search(text):
+        return True
+    if "$" not in text:
+        return False
+    land = next((sign for theirs, sign in _DOLLAR_LANDS if theirs == code), _AMERICAN if code == "USD" else _NEVER)
+    return bool(land.search(text))

@@ -24,7 +24,8 @@ class Settings:
     once the run is told to stop; `poll` the longest time (s) between two looks at what other workers did.
     `max_attempts` bounds the calls for one answer, `call_timeout` each of them (s); `prices` say what they cost;
     `images` which pages a model sees; `ocr` reads pages without text; `max_cost` (US dollars) bounds what all calls of
-    the OUT cost; `schema` is what documents are read by, if they are no invoices."""
+    the OUT cost; `schema` is what documents are read by, if they are no invoices; `ours` are the tax ids of whom they
+    are for."""
 
     reader: ReaderName = "auto"
     concurrency: int = 128
@@ -38,6 +39,7 @@ class Settings:
     ocr: Ocr = NO_OCR
     max_cost: Decimal | None = None
     schema: OwnSchema | None = None
+    ours: tuple[str, ...] = ()
 
     @property
     def form(self) -> Form | None:

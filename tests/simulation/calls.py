@@ -139,7 +139,7 @@ class SimModel:
                 self._world.happened(self._body, "answer")
                 said = {
                     "invoice_number": f"{call.key[1]} #{call.number}",
-                    "issue_date": "2026-01-05",
+                    "issue_date": "2025-12-30",
                     "currency": "EUR",
                 }
                 return Answer(json.dumps(said | {"seller_name": "Mill", "gross_total": 119}), 10, 20, self.name)
