@@ -41,7 +41,7 @@ FLOORS = [
     "containers_mail containers_msg pages_docx pages_html pages_xlsx",
     "pages_flow containers_zip containers_names envelope",
     "einvoice* images pdf* ocr_pages ocr_picture ocr_rapid ocr_tesseract ocr_words rules* prompt model_answer liveness "
-    "tallies transitions transitions_batch batch_book batch_turns",
+    "claims tallies transitions transitions_batch batch_book batch_turns",
     "manifest register",
     "commit",
     "locations layout ocr model model_* batch batch_http batch_openai batch_anthropic prices pace pace_* offload spend",

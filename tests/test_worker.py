@@ -13,6 +13,7 @@ from tests.faults import Fault, FaultyStore
 from tests.virtual import virtual_clock, virtually
 
 from counterfoil import transitions
+from counterfoil.claims import Claim
 from counterfoil.document import Usage
 from counterfoil.errors import ClaimLost, Unavailable
 from counterfoil.jsonfile import decode, encode
@@ -20,7 +21,7 @@ from counterfoil.liveness import Heart, heartbeat_key
 from counterfoil.manifest import Manifest, shard_of
 from counterfoil.store import Object
 from counterfoil.store_memory import MemoryStore
-from counterfoil.worker import Claim, Worker
+from counterfoil.worker import Worker
 
 LEASE = 30.0
 DONE: dict[str, Any] = {"status": "done", "result": "results/x"}

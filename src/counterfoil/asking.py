@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from .brake import Brake, Stopped
+from .claims import Claim
 from .cost_limit import CostLimit, CostReached, Withdrawn
 from .document import Reading, Usage
 from .errors import InputError, SetupError, Unavailable
@@ -16,7 +17,6 @@ from .extract import Extraction, ask_model
 from .model import Model, Unreachable
 from .outcome import usage_of_error
 from .settings import Settings, Tally, Tools
-from .worker import Claim
 
 _MORE_INPUT, _MOST_OUTPUT = 5_000, 4_000
 """Tokens: of what goes with a text, and of an answer; a guess on the high side, for as long as no call has told."""

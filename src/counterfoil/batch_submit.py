@@ -19,11 +19,12 @@ from .batch import MAX_ID, BatchGone, BatchRequest, BatchService, Order
 from .batch_book import BatchBook
 from .batch_turns import Asked
 from .batch_watch import BatchWatch
+from .claims import Claim
 from .clock import Clock
 from .errors import CounterfoilError, InputError, RateLimited, Refused, SetupError, Unavailable
 from .model import Request, Unreachable
 from .tasks import settled
-from .worker import Claim, Worker
+from .worker import Worker
 
 MOST_REQUESTS = 10_000
 MOST_BYTES = 64_000_000

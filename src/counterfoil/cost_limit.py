@@ -12,10 +12,11 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 
+from .claims import Claim
 from .clock import Clock
 from .errors import SetupError, Unanswered, Unavailable
 from .model import Answer, Model, Request
-from .worker import Claim, Worker
+from .worker import Worker
 
 NEAR = Decimal("0.25")
 """Of the limit: the least that must be left for workers to rely on their last look."""

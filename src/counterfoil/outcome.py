@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from .claims import Claim
 from .document import Data, Usage
 from .extract import Extraction
 from .jsonfile import Json
 from .results import FORMAT, Stored
 from .spend import NOTHING, as_json, told_of_claim, usage_of
 from .transitions import FINISHED, INPUT_SHOWN
-from .worker import Claim
 
 if TYPE_CHECKING:
     from .invoice import Invoice  # a run starts faster without it

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakValueDictionary
 
+from .claims import Claim
 from .containers import Part, extract
 from .document import Limits
 from .errors import CommitUncertain, InputError
@@ -23,7 +24,7 @@ from .manifest import shard_of
 from .offload import Offload
 from .source import Source
 from .store import retried
-from .worker import Claim, Worker
+from .worker import Worker
 
 _AHEAD = 16_000_000
 """Bytes of parts that are taken out at once."""

@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 
 from .asking import Asker
 from .brake import Brake, Stopped
+from .claims import Claim
 from .document import Usage
 from .errors import ClaimLost, CounterfoilError, InputError
 from .extract import Examined, Extraction, examine, recipe, recipe_of
@@ -32,7 +33,6 @@ from .source import plan
 from .spend import NOTHING
 from .store import Entry
 from .tasks import first_of, settled
-from .worker import Claim
 
 _READ_AHEAD = 32
 _LEAST_AHEAD = 4

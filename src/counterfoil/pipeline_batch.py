@@ -19,6 +19,7 @@ from .batch_book import Batch, BatchBook
 from .batch_submit import Submitter
 from .batch_turns import Again, follow
 from .batch_watch import BatchWatch
+from .claims import Claim
 from .errors import CounterfoilError
 from .extract import Examined, Extraction, checked
 from .model import Request
@@ -30,7 +31,6 @@ from .settings import Settings, Tools
 from .spend import NOTHING
 from .store import Entry
 from .tasks import settled
-from .worker import Claim
 
 _BATCHES_LOOKED_AT_EVERY = 30.0
 

@@ -10,12 +10,12 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from . import transitions, transitions_batch
-from .commit import Change, Record, Records
+from .claims import Claim, Holding
+from .commit import Change, Records
 from .document import Usage
 from .errors import ClaimLost, CommitUncertain, CounterfoilError
 from .liveness import Heart, Liveness
@@ -31,29 +31,6 @@ COMPANY_SEEN_EVERY = 2.0
 _MANY_SHARDS = 64
 
 
-@dataclass(eq=False, slots=True)
-class Claim:
-    """A document that is ours to finish, as long as nobody supersedes (owner, attempt). The attempt changes when a
-    worker that was away takes its claims up again. `used` is what all calls of this claim took so far; `told` is the
-    part of it that the record has, and `asking` the call that may be out by what the record says. `owed` is what the
-    request took that its batch answered: it stays there to be collected until the claim is finished. `request` is that
-    one, once a result is made of its answer. `input` is the name of what was read, once it was."""
-
-    document: str
-    attempt: int
-    record: Record
-    asking: int = 0
-    told: Usage = NOTHING
-    used: Usage = NOTHING
-    owed: Usage = NOTHING
-    request: str | None = None
-    input: str = ""
-
-    @property
-    def untold(self) -> Usage:
-        return self.used - self.told
-
-
 class Worker:
     """A worker at an open manifest; make one with `Worker.join`."""
 
@@ -66,7 +43,7 @@ class Worker:
         # Silences are counted, for another one may come while the claims of the last are being taken up.
         self._answered = 0
         self._assuring = asyncio.Lock()
-        self._held: defaultdict[int, dict[str, Claim]] = defaultdict(dict)
+        self._held = Holding(manifest.shards)
         self._tallies = Tallies(spending=spending)
         self.awake: frozenset[str] = frozenset()
         """Batches that have come to an end, so that their documents may be claimed."""
@@ -120,7 +97,7 @@ class Worker:
     async def _leave(self, tasks: Collection[asyncio.Task[None]]) -> None:
         await asyncio.wait(tasks)
         with suppress(CounterfoilError):  # then others take over what we held, after the lease
-            await self.release([claim for held in self._held.values() for claim in held.values()])
+            await self.release(self._held)
             await self._heart.stop()
             await self._liveness.bury()
 
@@ -163,7 +140,7 @@ class Worker:
     @property
     def held(self) -> int:
         """How many documents are ours to finish."""
-        return sum(map(len, self._held.values()))
+        return len(self._held)
 
     def _shard(self, document: str) -> int:
         return shard_of(document, self._manifest.shards)
@@ -171,9 +148,6 @@ class Worker:
     def is_next(self, document: str) -> bool:
         """Whether a document is in the shard from which claims are taken next."""
         return self._shard(document) == self._at
-
-    def _ours(self, claim: Claim) -> bool:
-        return self._held.get(self._shard(claim.document), {}).get(claim.document) is claim
 
     async def survey(self) -> None:
         """Looks at what others did: one LIST, and one GET of each shard that changed since."""
@@ -206,7 +180,7 @@ class Worker:
         tally = self._tallies.of(shard)
         if tally is None:
             return []
-        ours = frozenset(self._held.get(shard, ()))
+        ours = self._held.of(shard)
         dead = await self._liveness.dead(tally.claims.keys() - {self._me})
         orphans = {document: attempt for owner in dead for document, attempt in tally.claims[owner].items()}
         if not (tally.claimable(self.awake) or orphans or len(tally.claims.get(self._me, ())) > len(ours)):
@@ -222,7 +196,7 @@ class Worker:
         for document, record in updates.items():
             if record["status"] == "running":
                 claim = Claim(document, record["attempt"], record, record.get("asking", 0))
-                self._held[self._shard(document)][document] = claim
+                self._held.add(claim)
                 claimed.append(claim)
 
     async def _commit(self, shard: int, change: Change, landed: Callable[[Records], None] | None = None) -> None:
@@ -235,7 +209,7 @@ class Worker:
 
     def _forget(self, shard: int) -> None:
         """Keeps the memory of a worker small where there are many shards: those at hand are all that it keeps."""
-        if self._manifest.shards > _MANY_SHARDS and not self._held.get(shard):
+        if self._manifest.shards > _MANY_SHARDS and not self._held.of(shard):
             self._manifest.register(shard).forget()
 
     async def assure(self, claim: Claim) -> None:
@@ -248,7 +222,7 @@ class Worker:
                 await self._check_claims()
                 self._answered = silences
                 self._heart.notice()
-        if not self._ours(claim):
+        if claim not in self._held:
             raise ClaimLost(f"{claim.document}: another worker took it over")
 
     async def _check_claims(self) -> None:
@@ -256,8 +230,7 @@ class Worker:
 
         A look would not do: a takeover that was decided before our heartbeat may land right after it.
         """
-        held = {shard: list(claims.values()) for shard, claims in self._held.items() if claims}
-        await asyncio.gather(*(self._resume(shard, claims) for shard, claims in held.items()))
+        await asyncio.gather(*(self._resume(shard, claims) for shard, claims in self._held.by_shard().items()))
 
     async def _resume(self, shard: int, claims: Sequence[Claim]) -> None:
         change = transitions.resume(self._me, {c.document: c.attempt for c in claims}, self._clock.stamp())
@@ -267,13 +240,13 @@ class Worker:
                 if claim.document in updates:
                     claim.attempt = updates[claim.document]["attempt"]
                 else:
-                    self._drop(claim)
+                    self._held.drop(claim)
 
         try:
             await self._commit(shard, change, landed)
         except CommitUncertain:  # what did land is found as ours by the next claim in this shard
             for claim in claims:
-                self._drop(claim)
+                self._held.drop(claim)
 
     async def intend(self, claim: Claim) -> None:
         """Records, durably, that the next call of this claim goes out, and what those before it took.
@@ -298,7 +271,7 @@ class Worker:
         at, rest = self._clock.stamp(), claim.untold + claim.owed + found
 
         def landed(_: Records) -> None:
-            self._drop(claim)
+            self._held.drop(claim)
 
         await self._of_claim(
             claim, lambda attempt: transitions.finish(claim.document, self._me, attempt, facts, rest, at), landed
@@ -337,14 +310,14 @@ class Worker:
                 if claim.document in updates:
                     done.add(claim)
                 if claim.document in updates or claim.attempt == attempt:
-                    self._drop(claim)
+                    self._held.drop(claim)
 
         handed = [HandOver(c.document, attempt, batch[c], c.untold + c.owed) for c, attempt in pairs]
         while True:
             with suppress(CommitUncertain):  # what landed already is found so
                 await self._commit(shard, transitions_batch.hand_over(handed, self._me, at), landed)
                 break
-        if again := [claim for claim, _ in pairs if claim not in done and self._ours(claim)]:
+        if again := [claim for claim, _ in pairs if claim not in done and claim in self._held]:
             await self._hand_over(shard, again, batch, done)  # they were taken up again under way
 
     async def dead(self, workers: Collection[str]) -> Collection[str]:
@@ -360,15 +333,8 @@ class Worker:
                     return await self._commit(self._shard(claim.document), change(attempt), landed)
             except ClaimLost:
                 if claim.attempt == attempt:  # else it was taken up again under way
-                    self._drop(claim)
+                    self._held.drop(claim)
                     raise
-
-    def _drop(self, claim: Claim) -> None:
-        if self._ours(claim):
-            shard = self._shard(claim.document)
-            del self._held[shard][claim.document]
-            if not self._held[shard]:
-                del self._held[shard]  # an emptied dict keeps its room, and there may be thousands of shards
 
     async def release(self, claims: Iterable[Claim]) -> None:
         """Gives claims back unfinished, with what their calls took."""
@@ -385,7 +351,7 @@ class Worker:
             def landed(_: Records) -> None:
                 for claim, attempt in pairs:
                     if claim.attempt == attempt:
-                        self._drop(claim)
+                        self._held.drop(claim)
 
             await self._commit(shard, change, landed)
             if again := [claim for claim, attempt in pairs if claim.attempt != attempt]:

@@ -119,7 +119,7 @@ MUTANTS = (
         worker.Worker,
         "_resume",
         "for claim in claims:\n            if",
-        "for claim in list(self._held[shard].values()):\n            if",
+        "for claim in self._held.by_shard()[shard]:\n            if",
     ),
     Mutant(
         "a listing speaks for the time until it is heard",
