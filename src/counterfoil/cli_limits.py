@@ -31,6 +31,7 @@ _OPTIONS = (
     ("--max-text", "max_text", "Most characters of a document."),
     ("--max-pixels", "max_pixels", "Most pixels of a page of an image file."),
     ("--max-image-pages", "max_image_pages", "Most pages of a document that a model is sent as images."),
+    ("--max-ocr-pages", "max_ocr_pages", "Most pages of a document that OCR reads."),
     ("--max-xml-bytes", "max_xml_bytes", "Largest XML."),
     ("--max-xml-depth", "max_xml_depth", "Deepest XML."),
     ("--max-cells", "max_cells", "Most table cells of an HTML, Word or Excel file."),
@@ -40,8 +41,11 @@ _OPTIONS = (
     ("--max-ratio", "max_ratio", "How many times its size an archive may unpack to."),
     ("--max-memory", "memory_bytes", "Most memory for reading one document, over that of an idle worker."),
 )
-_SECONDS = ("--max-seconds", "seconds", "Longest that reading one document may take.")
-FLAGS = {field: flag for flag, field, _ in (*_OPTIONS, _SECONDS)}
+_SECONDS = (
+    ("--max-seconds", "seconds", "Longest that reading one document may take, without OCR."),
+    ("--max-ocr-seconds", "ocr_seconds", "Longest that OCR of one page may take."),
+)
+FLAGS = {field: flag for flag, field, _ in (*_OPTIONS, *_SECONDS)}
 """The option of each field of `Limits`."""
 
 
@@ -54,10 +58,10 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, limits=Limits(**given), **options)
 
     usual = Limits()
-    flag, field, said = _SECONDS
-    decorated = click.option(
-        flag, field, type=click.FloatRange(0.1, 3600.0), default=usual.seconds, metavar="SECONDS", help=said
-    )(with_limits)
+    decorated: Callable[..., Any] = with_limits
+    for flag, field, said in reversed(_SECONDS):
+        seconds, default = click.FloatRange(0.1, 3600.0), getattr(usual, field)
+        decorated = click.option(flag, field, type=seconds, default=default, metavar="SECONDS", help=said)(decorated)
     for flag, field, said in reversed(_OPTIONS):
         default = str(getattr(usual, field))
         decorated = click.option(flag, field, default=default, callback=_amount, metavar="N", help=said)(decorated)

@@ -25,6 +25,13 @@ NEVER = frozenset(
 )
 HEAD = 4096
 """Bytes that tell all kinds apart, but for those within ZIP and OLE files."""
+_MARKS = (
+    (b"\xff\xfe\0\0", "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (b"\0\0\xfe\xff", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+    (b"\xef\xbb\xbf", "utf-8"),
+)
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _OLE = b"\xd0\xcf\x11\xe0"
 _MESSAGE = "__properties_version1.0".encode("utf-16-le")
@@ -62,14 +69,14 @@ def kind_of(data: bytes) -> Kind:
         return "msg" if _MESSAGE in data else "other"
     if _is_mail(head):
         return "mail"
+    if _is_signed(head):
+        return "p7m"
     if b"%PDF-" in head:
         return "pdf"
     text = _as_text(head)
     if text.startswith("<"):
         return "html" if _HTML.match(text) else "xml"
-    if image_format(head):
-        return "image"
-    return "p7m" if _is_signed(head) else "other"
+    return "image" if image_format(head) else "other"
 
 
 def image_format(head: bytes) -> str | None:
@@ -99,7 +106,7 @@ def _zip_kind(data: bytes) -> Kind:
 
 
 def _as_text(head: bytes) -> str:
-    for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"\xef\xbb\xbf", "utf-8")):
+    for mark, encoding in _MARKS:
         if head.startswith(mark):
             return head[len(mark) :].decode(encoding, "ignore").lstrip()
     if head.startswith((b"<\0", b"\0<")):
