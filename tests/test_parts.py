@@ -12,7 +12,7 @@ from tests.test_pipeline import out_store
 from tests.virtual import virtually
 
 from counterfoil.audit import audit
-from counterfoil.command_export import _Rows
+from counterfoil.command_export import Rows
 from counterfoil.manifest import Manifest
 from counterfoil.model import ScriptedModel
 from counterfoil.store import Object
@@ -55,7 +55,7 @@ def test_each_part_is_a_document_and_the_archive_is_counted_as_none():
         assert records["a.zip/7.pdf"]["within"] == "a.zip"
         assert source.gets == {"a.zip": 2, "b.pdf": 1}
         assert (await audit("memory://parts")).breaches == []
-        rows = await _Rows(await Manifest.read(out), asyncio.get_running_loop())._shard(0)
+        rows = await Rows(await Manifest.read(out), asyncio.get_running_loop())._shard(0)
         assert "a.zip" not in [row.file for row in rows]
         assert len(rows) == 41
 

@@ -32,11 +32,6 @@ class _TooManyError(InputError):
     """The limit of the whole tree; no inner container can take it for its own trouble."""
 
 
-def is_container(data: bytes) -> bool:
-    """Whether these bytes hold documents rather than being one."""
-    return kind_of(data) in CONTAINERS
-
-
 def parts_of(data: bytes, limits: Limits) -> tuple[Part, ...]:
     """The documents within a container, in its order, at least one. Raises `InputError`."""
     parts = tuple(Part(name, member.size) for name, member in _Tree(limits).leaves(data))
