@@ -54,7 +54,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--s3", default="30/60", metavar="GET/PUT", help="latency of S3 in ms (default 30/60)")
     parser.add_argument("--repeat", type=int, default=3, help="runs of `batch`, of which the median counts (default 3)")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long `updates` goes on (default 10)")
-    parser.add_argument("--invoices", type=Path, metavar="DIR", help="invoices with truth/ and score.py, for `score`")
+    parser.add_argument("--invoices", type=Path, metavar="DIR", help="invoices with truth/, for `score`")
     parser.add_argument("--hostile", type=Path, metavar="DIR", help="hostile files, for `hostile`")
     parser.add_argument("--documents", type=int, metavar="N", help="of `scale` (default 2000) and `million`")
     parser.add_argument("--concurrency", type=int, default=1000, help="calls at once in `scale` (default 1000)")

@@ -97,7 +97,9 @@ async def _got(record: Record, results: Results) -> Got:
     if stored is None:
         return Got(status, None, None)
     content = stored.content
-    return Got(status, content["reader"], content.get("data") or content.get("invoice"))
+    by_ocr = content["reader"] != "xml" and content["recipe"].get("ocr")
+    reader = f"{content['reader']} (ocr)" if by_ocr else content["reader"]
+    return Got(status, reader, content.get("data") or content.get("invoice"))
 
 
 def report(score: Score, *, errors: bool) -> dict[str, Any]:
