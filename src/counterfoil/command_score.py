@@ -118,7 +118,7 @@ def report(score: Score, *, errors: bool) -> dict[str, Any]:
         "done": {
             "documents": len(done),
             "share": round(len(done) / len(judged), 4),
-            "precision": round(len(right) / len(done), 4) if done else None,
+            "precision": round(len(right) / len(done), 4) if done and keys else None,
             "keys": sorted(keys),
             "wrong": [one.document for one in done if not one.right(keys)],
         },

@@ -85,7 +85,7 @@ def _known(columns: Mapping[str, Any]) -> dict[str, Kind]:
 def chosen(layout: Layout, names: Sequence[str]) -> Layout:
     """These fields and lists only; one that the layout does not have gets its kind from the truth."""
     fields: dict[str, Kind] = {name: layout.fields.get(name, "") for name in names if name not in layout.lists}
-    return Layout(fields, {name: of for name, of in layout.lists.items() if name in names}, layout.keys)
+    return Layout(fields, {name: of for name, of in layout.lists.items() if name in names}, layout.keys & fields.keys())
 
 
 @dataclass(frozen=True, slots=True)
