@@ -250,3 +250,19 @@ def test_a_row_of_nothing_but_a_text_informs() -> None:
     """ZUGFeRD 1 puts notes between the lines so."""
     (item,) = read("", row("", product="")).line_items
     assert (item.description, item.status) == ("Merry Christmas", "INFORMATION")
+
+
+def test_a_part_of_a_line_names_the_line_it_belongs_to() -> None:
+    """EXTENDED has a parent's identifier in each line; a GROUP holds others."""
+    line = (
+        "<a:IncludedSupplyChainTradeLineItem><a:AssociatedDocumentLineDocument><a:LineID>{}</a:LineID>{}"
+        "</a:AssociatedDocumentLineDocument></a:IncludedSupplyChainTradeLineItem>"
+    )
+    group = line.format("1", "<a:LineStatusReasonCode>GROUP</a:LineStatusReasonCode>")
+    part = line.format("1.1", "<a:ParentLineID>1</a:ParentLineID>")
+    data = xml(f"<r:SupplyChainTradeTransaction>{group}{part}</r:SupplyChainTradeTransaction>")
+    lines = parse_einvoice(data, Limits())[0].line_items
+    assert [(line.line_id, line.status, line.details and line.details.parent) for line in lines] == [
+        ("1", "GROUP", None),
+        ("1.1", "INFORMATION", "1"),
+    ]

@@ -235,3 +235,29 @@ def test_sub_lines_that_do_not_make_up_their_line_only_inform() -> None:
     """Else something would be counted twice."""
     lines = read(line("100", "InvoiceLine", line("1", "SubInvoiceLine"), line("2", "SubInvoiceLine"))).line_items
     assert [(x.net_amount, x.status) for x in lines] == [(100, None), (1, "INFORMATION"), (2, "INFORMATION")]
+
+
+def test_a_part_of_a_line_names_the_line_it_belongs_to() -> None:
+    """Sub-lines are told apart from the lines that hold them, at every depth."""
+    sub = "<a:SubInvoiceLine><b:ID>1.1</b:ID><a:SubInvoiceLine><b:ID>1.1.1</b:ID></a:SubInvoiceLine></a:SubInvoiceLine>"
+    lines = read(f"<a:InvoiceLine><b:ID>1</b:ID>{sub}</a:InvoiceLine>").line_items
+    assert [(line.line_id, line.details and line.details.parent) for line in lines] == [
+        ("1", None),
+        ("1.1", "1"),
+        ("1.1.1", "1.1"),
+    ]
+
+
+def test_a_date_on_which_nothing_hangs_ends_no_document() -> None:
+    """A period that can't be read is left out; a due date that can't be read is an error."""
+    details = read("<a:InvoicePeriod><b:StartDate>2013-91-02</b:StartDate></a:InvoicePeriod>").details
+    assert details is not None
+    assert details.period_start is None
+    with pytest.raises(InputError):
+        read("<b:DueDate>2013-91-02</b:DueDate>")
+
+
+def test_a_breakdown_without_a_total_is_read() -> None:
+    """Its rows say what the total would."""
+    row = "<b:TaxableAmount>1</b:TaxableAmount><b:TaxAmount>0</b:TaxAmount>"
+    assert len(read(f"<a:TaxTotal><a:TaxSubtotal>{row}</a:TaxSubtotal></a:TaxTotal>").tax_lines) == 1

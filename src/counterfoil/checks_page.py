@@ -17,6 +17,15 @@ from .invoice import Invoice
 
 _IBAN = re.compile(r"(?<![A-Z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}", re.ASCII)
 _MAX_IBANS = 100
+_DATE = re.compile(
+    r"(?<![\d.])(?:\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})|\d{4}-\d{2}-\d{2}|\d{1,2}\.? [^\W\d]{3,10}\.? \d{4})(?!\d)"
+)
+_NUMBER = re.compile(
+    r"\b(?:invoice|rechnungs?|facture|fattura|factuur|factura|credit note|gutschrift)[ -]?"
+    r"(?:no|nr|nummer|number|n°|numéro|numero|num)?\b[.:# ]{1,20}([A-Z0-9][\w/.-]*\d[\w/.-]*)",
+    re.IGNORECASE,
+)
+_SHOWN = 3
 
 
 def against_page(invoice: Invoice, page: Notation) -> Iterator[Finding]:
@@ -25,10 +34,12 @@ def against_page(invoice: Invoice, page: Notation) -> Iterator[Finding]:
         return
     yield from _totals(invoice, page)
     if invoice.invoice_number and not page.shows_text(invoice.invoice_number):
-        message = f"the XML has invoice number {invoice.invoice_number}, which is not on the page"
+        message = (
+            f"the XML has invoice number {invoice.invoice_number}, which is not on the page{_printed(_NUMBER, page)}"
+        )
         yield Finding("page.invoice_number", "warning", message, "invoice_number")
     if invoice.issue_date and not page.shows_date(invoice.issue_date):
-        message = f"the XML has issue date {invoice.issue_date}, which is not on the page"
+        message = f"the XML has issue date {invoice.issue_date}, which is not on the page{_printed(_DATE, page)}"
         yield Finding("page.issue_date", "warning", message, "issue_date")
     yield from _account(invoice, page)
 
@@ -43,13 +54,19 @@ def _totals(invoice: Invoice, page: Notation) -> Iterator[Finding]:
         message = f"the XML has {name} {total}, which is not on the page{_instead(page, total)}"
         yield Finding(f"page.{field}", "warning" if backed else "error", message, field)
     if gross is not None and due and due != gross and not page.shows(due):
-        message = f"the XML has amount due {due}, which is not on the page"
+        message = f"the XML has amount due {due}, which is not on the page{_instead(page, due)}"
         yield Finding("page.amount_due", "warning", message, "amount_due")
 
 
 def _instead(page: Notation, total: Decimal) -> str:
     """The page's own total, where it can be told."""
     return f"; the page seems to have {page.total}" if page.total not in (None, abs(total)) else ""
+
+
+def _printed(pattern: re.Pattern[str], page: Notation) -> str:
+    """What the page has in the value's place, as it is printed: the first few that look like it."""
+    found = list(dict.fromkeys(pattern.findall(page.text)))[:_SHOWN]
+    return f"; the page has {', '.join(value[:40] for value in found)}" if found else ""
 
 
 def _account(invoice: Invoice, page: Notation) -> Iterator[Finding]:

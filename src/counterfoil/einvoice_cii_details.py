@@ -7,7 +7,7 @@ not there is None, or an empty list.
 from __future__ import annotations
 
 from .einvoice_node import Node
-from .einvoice_values import amount, amount_in, day, identifier, is_charge
+from .einvoice_values import amount, amount_in, detail_day, identifier, is_charge
 from .invoice_details import (
     Address,
     Attribute,
@@ -47,7 +47,7 @@ def cii_details(
         specification=context.value("GuidelineSpecifiedDocumentContextParameter/ID"),
         process=context.value("BusinessProcessSpecifiedDocumentContextParameter/ID"),
         type_code=document.value("TypeCode"),
-        tax_point_date=day(settlement.first("ApplicableTradeTax/TaxPointDate")),
+        tax_point_date=detail_day(settlement.first("ApplicableTradeTax/TaxPointDate")),
         tax_point_code=_TAX_POINTS.get(tax_point or "", tax_point),
         tax_currency=tax_currency,
         tax_total_accounting=None if ours else amount_in(other, tax_currency),
@@ -70,8 +70,8 @@ def cii_details(
         payee=_party(settlement.first("PayeeTradeParty")),
         tax_representative=_party(agreement.first("SellerTaxRepresentativeTradeParty")),
         delivery=_delivery(delivery.first("ShipToTradeParty")),
-        period_start=day(settlement.first("BillingSpecifiedPeriod/StartDateTime")),
-        period_end=day(settlement.first("BillingSpecifiedPeriod/EndDateTime")),
+        period_start=detail_day(settlement.first("BillingSpecifiedPeriod/StartDateTime")),
+        period_end=detail_day(settlement.first("BillingSpecifiedPeriod/EndDateTime")),
         payments=_payments(settlement, next((m for term in terms if (m := term.value("DirectDebitMandateID"))), None)),
         creditor_id=settlement.value("CreditorReferenceID"),
     )
@@ -85,7 +85,7 @@ def _object(references: list[Node]) -> Identifier | None:
 def _reference(node: Node) -> Reference:
     return Reference(
         number=node.value(_NUMBER),
-        issued=day(node.first("FormattedIssueDateTime|IssueDateTime")),
+        issued=detail_day(node.first("FormattedIssueDateTime|IssueDateTime")),
         description=node.value("Name"),
         location=node.value("URIID"),
     )
@@ -177,8 +177,8 @@ def cii_line_details(line: Node, agreement: Node, settlement: Node) -> LineDetai
         object_id=_object(settlement.all("AdditionalReferencedDocument")),
         order_line=agreement.value("BuyerOrderReferencedDocument/LineID"),
         accounting_reference=settlement.value("ReceivableSpecifiedTradeAccountingAccount/ID"),
-        period_start=day(settlement.first("BillingSpecifiedPeriod/StartDateTime")),
-        period_end=day(settlement.first("BillingSpecifiedPeriod/EndDateTime")),
+        period_start=detail_day(settlement.first("BillingSpecifiedPeriod/StartDateTime")),
+        period_end=detail_day(settlement.first("BillingSpecifiedPeriod/EndDateTime")),
         allowances_charges=[
             _line_allowance_charge(node) for node in settlement.all("SpecifiedTradeAllowanceCharge") if node.children
         ],

@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from .einvoice_node import Node
-from .einvoice_values import amount, day
+from .einvoice_values import amount, detail_day
 from .invoice_details import (
     Address,
     Attribute,
@@ -73,7 +73,7 @@ def fatturapa_details(root: Node, body: Node) -> InvoiceDetails:
         despatch_advice=body.value("DatiGenerali/DatiDDT/NumeroDDT"),
         accounting_reference=header.value("CedentePrestatore/RiferimentoAmministrazione"),
         preceding_invoices=[
-            Reference(number=node.value("IdDocumento"), issued=day(node.first("Data")))
+            Reference(number=node.value("IdDocumento"), issued=detail_day(node.first("Data")))
             for node in body.all("DatiGenerali/DatiFattureCollegate")
         ],
         documents=[
@@ -156,8 +156,8 @@ def fatturapa_line_details(line: Node) -> LineDetails:
     codes = [(node.value("CodiceTipo"), node.value("CodiceValore")) for node in line.all("CodiceArticolo")]
     return LineDetails(
         note=line.value("RiferimentoAmministrazione"),
-        period_start=day(line.first("DataInizioPeriodo")),
-        period_end=day(line.first("DataFinePeriodo")),
+        period_start=detail_day(line.first("DataInizioPeriodo")),
+        period_end=detail_day(line.first("DataFinePeriodo")),
         allowances_charges=[
             LineAllowanceCharge(
                 charge=node.value("Tipo") == "MG",

@@ -9,7 +9,7 @@ import re
 from decimal import Decimal
 
 from .einvoice_node import Node
-from .einvoice_values import amount, amount_in, day, identifier, is_charge
+from .einvoice_values import amount, amount_in, detail_day, identifier, is_charge
 from .invoice_details import (
     Address,
     Attribute,
@@ -41,7 +41,7 @@ def ubl_details(root: Node, type_code: str | None) -> InvoiceDetails:
         specification=root.value("CustomizationID"),
         process=root.value("ProfileID"),
         type_code=type_code,
-        tax_point_date=day(root.first("TaxPointDate")),
+        tax_point_date=detail_day(root.first("TaxPointDate")),
         tax_point_code=root.value("InvoicePeriod/DescriptionCode"),
         tax_currency=root.value("TaxCurrencyCode"),
         tax_total_accounting=_accounting_tax(root),
@@ -62,8 +62,8 @@ def ubl_details(root: Node, type_code: str | None) -> InvoiceDetails:
         payee=_party(payee),
         tax_representative=_party(root.first("TaxRepresentativeParty")),
         delivery=_delivery(root.first("Delivery")),
-        period_start=day(root.first("InvoicePeriod/StartDate")),
-        period_end=day(root.first("InvoicePeriod/EndDate")),
+        period_start=detail_day(root.first("InvoicePeriod/StartDate")),
+        period_end=detail_day(root.first("InvoicePeriod/EndDate")),
         payments=[_payment(node) for node in root.all("PaymentMeans")],
         creditor_id=_creditor(payee) or _creditor(supplier),
     )
@@ -90,7 +90,7 @@ def _note(text: str) -> Note:
 def _reference(node: Node) -> Reference:
     return Reference(
         number=node.value("ID"),
-        issued=day(node.first("IssueDate")),
+        issued=detail_day(node.first("IssueDate")),
         description=node.value("DocumentDescription"),
         location=node.value("Attachment/ExternalReference/URI"),
     )
@@ -176,8 +176,8 @@ def ubl_line_details(line: Node, parent: str | None) -> LineDetails:
         object_id=identifier(_object(line.all("DocumentReference"))),
         order_line=line.value("OrderLineReference/LineID"),
         accounting_reference=line.value("AccountingCost"),
-        period_start=day(line.first("InvoicePeriod/StartDate")),
-        period_end=day(line.first("InvoicePeriod/EndDate")),
+        period_start=detail_day(line.first("InvoicePeriod/StartDate")),
+        period_end=detail_day(line.first("InvoicePeriod/EndDate")),
         allowances_charges=[_line_allowance_charge(node) for node in line.all("AllowanceCharge") if node.children],
         price_discount=amount(line.first("Price/AllowanceCharge/Amount")),
         gross_price=amount(line.first("Price/AllowanceCharge/BaseAmount")),

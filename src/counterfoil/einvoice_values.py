@@ -85,6 +85,14 @@ def day(node: Node | None) -> date | None:
     raise InputError(f"{node.name} is not a date: {_shown(text)}")
 
 
+def detail_day(node: Node | None) -> date | None:
+    """A date on which no amount and no due date hangs: one that can't be read is left out, and ends no document."""
+    try:
+        return day(node)
+    except InputError:
+        return None
+
+
 def first_day(nodes: Iterable[Node]) -> date | None:
     """The earliest of several due dates: for partial payments EN 16931 (BT-9) asks for the first one."""
     return min((found for node in nodes if (found := day(node))), default=None)
