@@ -44,7 +44,8 @@ FLOORS = [
     "claims tallies transitions transitions_batch batch_book batch_turns",
     "manifest register",
     "commit",
-    "locations layout ocr model model_* batch batch_http batch_openai batch_anthropic prices pace pace_* offload spend",
+    "locations layout places ocr model model_* batch batch_http batch_openai batch_anthropic prices pace pace_* "
+    "offload spend",
     "store_*",
     "score_truth",
     "score",

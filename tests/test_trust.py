@@ -12,6 +12,8 @@ from counterfoil.checks_readers import agreed, disagreements, same_name
 from counterfoil.document import Limits, ReaderName
 from counterfoil.extract import Extraction, checked, examine, recipe
 from counterfoil.invoice import Invoice
+from counterfoil.pdf import read_pdf
+from counterfoil.places import Places, pack
 from counterfoil.rules_evidence import names_currency
 from pdfmaker import lines, make_pdf
 
@@ -212,3 +214,61 @@ def test_an_e_invoice_file_needs_no_second_reader():
     extraction = examine(xml, "both", True, Limits(), TODAY).extraction
     assert extraction is not None
     assert extraction.reader == "xml"
+
+
+# Where a field came from
+
+
+def test_every_field_says_where_it_is_printed_and_what_confirms_it():
+    """Sums confirm amounts, check digits an id; a number and a date stand alone."""
+    came = read(*HEAD, *SUMS).provenance
+    assert came["gross_total"] | {"box": ...} == {
+        "source": "page",
+        "page": 1,
+        "box": ...,
+        "confirmed": True,
+        "by": "arithmetic",
+    }
+    assert came["seller_tax_id"]["by"] == "checksum"
+    assert came["invoice_number"]["confirmed"] is False
+    x0, y0, x1, y1 = came["invoice_number"]["box"]
+    assert 50 < x0 < x1 < 200
+    assert 60 < y0 < y1 < 110, "the third line, from the top"
+
+
+def test_a_field_of_an_e_invoice_names_its_element():
+    """A person finds it there; the page that prints it too is an independent witness."""
+    from pathlib import Path
+
+    samples = Path(__file__).resolve().parents[1] / "samples"
+    hybrid = examine((samples / "mustang-505.hybrid.pdf").read_bytes(), "auto", False, Limits(), TODAY).extraction
+    xml = examine((samples / "xrechnung-0101-ubl.xml").read_bytes(), "auto", False, Limits(), TODAY).extraction
+    assert hybrid is not None
+    assert xml is not None
+    number = hybrid.provenance["invoice_number"]
+    assert (number["source"], number["page"], number["by"]) == ("xml", 1, "page")
+    assert xml.provenance["invoice_number"] == {"source": "xml", "path": "/Invoice/ID", "confirmed": False}
+    assert xml.provenance["amount_due"]["path"] == "/Invoice/LegalMonetaryTotal/PayableAmount"
+
+
+def test_what_two_readers_read_alike_is_confirmed_by_the_second():
+    """And what the model alone says is not."""
+    came = by_both(*HEAD, *SUMS, said={"purchase_order": "P-7"}).provenance
+    assert came["issue_date"]["by"] == "second reader"
+    assert came["purchase_order"] == {"source": "model", "confirmed": False}, "nowhere on the page"
+
+
+def test_a_value_is_found_on_packed_pages_however_it_is_printed():
+    """The pages of a document that waits for its model are kept small."""
+    pages = read_pdf(page("Total 1.234,50 EUR", "qty 1  1 000.00", "on 03.04.2025", "Inv-No. AB 12/7"), Limits()).pages
+    packed = pack(pages)
+    places = Places(packed)
+    from decimal import Decimal
+
+    assert [place.line for place in places.amount(Decimal("-1234.5"))] == ["Total 1.234,50 EUR"]
+    assert next(places.amount(Decimal(1000)))
+    assert not list(places.amount(Decimal("1234.51")))
+    assert next(places.day(date(2025, 4, 3)))
+    assert next(places.text("ab127"))
+    assert not list(Places(b"").text("anything"))
+    assert len(packed) < 400

@@ -73,6 +73,13 @@ def is_confirmed(invoice: Invoice, notation: Notation | None) -> bool:
     return _Sums(_upright(invoice)).confirmed(notation)
 
 
+def adding_up(invoice: Invoice) -> frozenset[str]:
+    """The totals that other figures of the invoice make: net, tax and gross, and what is left to pay of it."""
+    if any(absurd_amounts(invoice)):
+        return frozenset()
+    return frozenset(_Sums(_upright(invoice)).adding_up())
+
+
 def stands_in_xml(invoice: Invoice, notation: Notation | None) -> bool:
     """Whether the total of e-invoice XML is confirmed: by its other figures, or by the page that it came with.
 
@@ -244,6 +251,22 @@ class _Sums:
                 printed = [net, more, *(row.amount for row in invoice.tax_lines)]
                 return page is None or any(value is not None and page.shows(value) for value in printed)
         return page is not None and self._confirmed_without_tax(gross, page)
+
+    def adding_up(self) -> Iterator[str]:
+        """The totals that follow from others."""
+        invoice = self.invoice
+        gross, net, tax, due = invoice.gross_total, invoice.net_total, invoice.tax_total, invoice.amount_due
+        sums = gross is not None and self.confirmed(None)
+        if net is not None and tax is not None and self._near(net + tax, gross, 2):
+            yield from ("net_total", "tax_total")
+        if sums:
+            yield "gross_total"
+        if sums and gross is not None and self._near(gross - (invoice.prepaid or _ZERO), due):
+            yield "amount_due"
+            if invoice.prepaid:
+                yield "prepaid"
+        if self._near(self.line_sum, invoice.line_total, len(self.counted)):
+            yield "line_total"
 
     def stated(self) -> bool:
         """Whether net and tax make the gross total, or, where no net total is stated, lines and tax do."""

@@ -83,6 +83,12 @@ def valid_iban(number: str) -> bool:
     return _problem(_validate_iban, number) is None
 
 
+def valid_vat(number: str) -> bool:
+    """Whether it is a VAT id whose format and check digits are right."""
+    module = vat_module(number)
+    return module is not None and _problem(cast(Any, module).validate, number) is None
+
+
 def _validate_iban(number: str) -> object:
     return stdnum_iban.validate(number, check_country=False)
 

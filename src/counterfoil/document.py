@@ -162,6 +162,7 @@ class Reading:
     was asked for. `text` is that of all pages, separated by form feeds; `no_text` says why there is none. `textless`
     are the pages that show something, yet have no text to speak of; `images` the pages that a model is to see.
     `scanned` are the pages whose text OCR read; `sure` is then the whole text without the words in doubt.
+    `words` are all words with their boxes, as `places` packs them; `xml_paths` where in the XML each field stands.
     """
 
     kind: Literal["pdf", "xml", "image", "html", "docx", "xlsx", "container"]
@@ -178,3 +179,5 @@ class Reading:
     images: tuple[PageImage, ...] = ()
     scanned: tuple[int, ...] = ()
     sure: str = ""
+    words: bytes = field(default=b"", repr=False)
+    xml_paths: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -13,6 +13,7 @@ from .document import Limits
 from .einvoice_cii import is_cii, read_cii
 from .einvoice_fatturapa import is_fatturapa, read_fatturapa
 from .einvoice_node import read_tree
+from .einvoice_paths import paths_of
 from .einvoice_ubl import is_ubl, read_ubl
 from .errors import InputError
 from .invoice import Invoice
@@ -20,6 +21,7 @@ from .invoice import Invoice
 _INVOICES = re.compile(
     r"(?<![a-z])(?:factur-?x|zugferd|xrechnung|ubl|cii|cross-?industry-?invoice|fatturapa|e-?invoice)(?![a-z])"
 )
+_READ_TWICE = 2_000_000
 _ORDERS = re.compile(r"(?<![a-z])orders?(?![a-z])")
 
 
@@ -38,6 +40,11 @@ def parse_einvoice(data: bytes, limits: Limits) -> tuple[Invoice, str]:
         return read_fatturapa(root)
     name = f"{{{root.namespace}}}{root.name}" if root.namespace else root.name
     raise InputError(f"not an e-invoice: root element is {name[:200]}")
+
+
+def paths_in(data: bytes, invoice: Invoice, limits: Limits) -> dict[str, str]:
+    """Where in `data` each field of its `invoice` stands; nothing for a file that is too large to be read twice."""
+    return paths_of(read_tree(data, limits), invoice) if len(data) <= _READ_TWICE else {}
 
 
 def is_einvoice_name(name: str) -> bool:

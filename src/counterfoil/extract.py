@@ -8,7 +8,7 @@ model is ready in half the time without the checks and what they stand on.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ class Extraction:
     usage: Usage = _NOTHING
     profile: str | None = None
     pages: int = 0
+    provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def status(self) -> str:
@@ -255,6 +256,7 @@ def checked(
         findings = (*reading.findings, *fields.findings)
         return Extraction(fields, reader, findings, usage, reading.profile, reading.pages)
     from .checks import check_invoice, contradicts_page, tidy
+    from .checks_provenance import provenance
 
     invoice = tidy(fields)
     # Where a part of the document was seen only, what is not in its text may well be on its pages.
@@ -269,9 +271,11 @@ def checked(
         findings += in_doubt(invoice, reading.sure)
     if reader == "xml" and text:
         findings += contradicts_page(invoice, text)
+    agreed: frozenset[str] = frozenset()
     if reader == "model" and (others := _other_readings(reading)):
-        findings = _against(invoice, others, findings)
-    return Extraction(invoice, reader, tuple(findings), usage, reading.profile, reading.pages)
+        findings, agreed = _against(invoice, others, findings)
+    came = provenance(invoice, reader, reading, agreed)
+    return Extraction(invoice, reader, tuple(findings), usage, reading.profile, reading.pages, came)
 
 
 def _other_readings(reading: Reading) -> dict[str, Invoice]:
@@ -282,15 +286,19 @@ def _other_readings(reading: Reading) -> dict[str, Invoice]:
     return {**xml, "rules": reading.rules_invoice}
 
 
-def _against(invoice: Invoice, others: Mapping[str, Invoice], findings: Sequence[Finding]) -> list[Finding]:
-    """The findings on a model's invoice, once other readers have spoken: a total that two read needs no other proof."""
+def _against(
+    invoice: Invoice, others: Mapping[str, Invoice], findings: Sequence[Finding]
+) -> tuple[list[Finding], frozenset[str]]:
+    """The findings on a model's invoice once other readers have spoken, and what one of them read alike: a total that
+    two read needs no other proof."""
     from .checks import tidy
     from .checks_readers import agreed, disagreements
 
-    kept = list(findings)
+    kept, alike = list(findings), frozenset[str]()
     for second, other in others.items():
         other = tidy(other)
-        if "gross_total" in agreed(invoice, other):
-            kept = [finding for finding in kept if finding.code != "amounts.unconfirmed"]
+        alike |= agreed(invoice, other)
         kept += disagreements(invoice, "model", other, second)
-    return kept
+    if "gross_total" in alike:
+        kept = [finding for finding in kept if finding.code != "amounts.unconfirmed"]
+    return kept, alike

@@ -35,6 +35,7 @@ def result_content(
         "pages": extraction.pages,
         **_fields(extraction.fields),
         "findings": [asdict(finding) for finding in extraction.findings],
+        **({"provenance": dict(extraction.provenance)} if extraction.provenance else {}),
         "usage": as_json(extraction.usage),
         "recipe": dict(recipe),
         "worker": worker,

@@ -14,6 +14,7 @@ from .document import Finding, Limits, Ocr, Page, Reading
 from .errors import InputError
 from .kinds import image_format, kind_of
 from .pdf import PdfFile, read_pdf
+from .places import pack
 
 if TYPE_CHECKING:
     from .ocr_words import Recognised
@@ -44,10 +45,10 @@ def read_document(data: bytes, limits: Limits, *, rules: Rules, ocr: Ocr | None 
     if kind == "pdf":
         return _read_pdf(data, limits, rules, ocr)
     if kind == "xml":
-        from .einvoice import parse_einvoice
+        from .einvoice import parse_einvoice, paths_in
 
         invoice, profile = parse_einvoice(data, limits)
-        return Reading(kind="xml", xml_invoice=invoice, profile=profile)
+        return Reading(kind="xml", xml_invoice=invoice, profile=profile, xml_paths=paths_in(data, invoice, limits))
     if kind == "image":
         reading = Reading(kind="image", pages=1, no_text=f"{NEEDS_OCR}: the file is a {image_format(data)} image")
         return _read_image(reading, data, limits, rules, ocr) if ocr else reading
@@ -136,6 +137,7 @@ def _read_image(reading: Reading, data: bytes, limits: Limits, rules: Rules, ocr
 
 def _with_rules(reading: Reading, pages: Sequence[Page], rules: Rules) -> Reading:
     """With what the offline reader makes of the pages, and where they leave open what it took, if it is asked."""
+    reading = replace(reading, words=pack(pages))
     if reading.no_text or rules == "never" or (rules == "fallback" and reading.xml_invoice is not None):
         return reading
     from .rules import read_sheet  # a worker that reads for a model is ready sooner without it
@@ -180,7 +182,11 @@ def _with_embedded_xml(reading: Reading, pdf: PdfFile, limits: Limits) -> Readin
     """Takes the e-invoice that a hybrid PDF carries; one that can't be used is a finding, the page still counts."""
     if not pdf.attachments:
         return reading
-    from .einvoice import is_einvoice_name, parse_einvoice  # most PDFs have none, and a worker is ready sooner without
+    from .einvoice import (  # most PDFs have none, and a worker is ready sooner without
+        is_einvoice_name,
+        parse_einvoice,
+        paths_in,
+    )
 
     for name, body in sorted(pdf.attachments, key=lambda attachment: not is_einvoice_name(attachment[0])):
         try:
@@ -191,5 +197,6 @@ def _with_embedded_xml(reading: Reading, pdf: PdfFile, limits: Limits) -> Readin
                 finding = Finding("xml.unusable", "warning", message)
                 return replace(reading, xml_problem=str(exc), findings=(*reading.findings, finding))
         else:
-            return replace(reading, xml_invoice=invoice, profile=profile)
+            paths = paths_in(body, invoice, limits)
+            return replace(reading, xml_invoice=invoice, profile=profile, xml_paths=paths)
     return reading

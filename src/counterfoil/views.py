@@ -145,7 +145,7 @@ def print_document(document: str, record: Record, result: Json | None) -> None:
         if "data" in result:
             say([*_outline(result["data"], "  "), ""])
         elif result["reader"] != CONTAINER:
-            _print_invoice(result["invoice"])
+            _print_invoice(result["invoice"], result.get("provenance") or {})
         say([f"{finding['severity']:<8} {finding['code']}: {finding['message']}" for finding in result["findings"]])
     elif record.get("result"):
         say([f"its result {record['result']} is missing; `counterfoil retry`, then `counterfoil run`, read it anew"])
@@ -155,8 +155,10 @@ def print_document(document: str, record: Record, result: Json | None) -> None:
     say(["", *(_event(event) for event in record.get("history", []))])
 
 
-def _print_invoice(invoice: Mapping[str, Any]) -> None:
-    say([f"  {name:<16}{_shown(field, invoice[field])}" for field, name in _HEADER if invoice.get(field)])
+def _print_invoice(invoice: Mapping[str, Any], came: Mapping[str, Any]) -> None:
+    shown = [(name, _shown(field, invoice[field]), field) for field, name in _HEADER if invoice.get(field)]
+    width = min(max((len(value) for _, value, _ in shown), default=0), 40)
+    say([f"  {name:<16}{value:<{width}}  {_origin(came.get(field))}".rstrip() for name, value, field in shown])
     if invoice["line_items"]:
         say([""])
         _print_lines(invoice["line_items"])
@@ -172,6 +174,15 @@ def _outline(value: Any, indent: str) -> Iterator[str]:
             yield from _outline(inner, indent + "  ")
         elif inner is not None:
             yield f"{indent}{name!s:<20} {inner}"
+
+
+def _origin(came: Mapping[str, Any] | None) -> str:
+    """Where a field came from and what confirms it, in few words; nothing of a result that does not say."""
+    if came is None:
+        return ""
+    source = "" if came["source"] == "page" and "page" in came else came["source"]
+    where = ", ".join(filter(None, (source, f"page {came['page']}" if "page" in came else "")))
+    return f"({where}, {'confirmed by ' + came['by'] if came['confirmed'] else 'not confirmed'})"
 
 
 def _shown(field: str, value: str) -> str:
