@@ -301,3 +301,10 @@ def test_an_export_that_can_not_be_is_one_sentence(options: list[str], told: str
     assert run.returncode == 2
     assert told in run.stderr
     assert run.stderr.count("\n") == 1
+
+
+def test_accounts_in_the_invoices_own_currency_are_no_second_currency():
+    """Some state their currency twice; a total for the accounts is asked for only in another."""
+    whole, problems = complete(full(tax_currency="EUR", tax_total_accounting=None), "cii")
+    assert problems == []
+    assert b"TaxCurrencyCode" not in write_cii(whole)

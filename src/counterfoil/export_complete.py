@@ -44,6 +44,8 @@ def complete(invoice: Invoice, syntax: str, buyer_country: str | None = None) ->
     _sums(whole)
     _taxes(whole)
     _totals(whole)
+    if details.tax_currency == whole.currency:  # the accounts have no other currency, so no other total
+        details.tax_currency = None
     details.specification, details.syntax = SPECIFICATION, syntax
     return whole, _problems(whole, details)
 
