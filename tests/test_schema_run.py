@@ -135,6 +135,22 @@ def test_the_same_bytes_by_another_schema_are_read_anew(folder: Path):
     assert run(folder)["paid_calls"] == 2
 
 
+def test_one_out_holds_documents_of_one_schema(folder: Path):
+    """Or exports could not have columns for all of them."""
+    run(folder)
+    for schema in (["--schema", f"{folder / 'orders.py'}:Party"], []):
+        ended = counterfoil(
+            "run",
+            folder / "in",
+            "--out",
+            folder / "out",
+            *(["--model", "openai:x", *schema] if schema else []),
+            environ={"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"},
+        )
+        assert ended.returncode == 2
+        assert "documents of another kind need an OUT of their own" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [

@@ -224,10 +224,21 @@ async def _get_ready_to_judge(prices: Prices, clock: Clock) -> None:
     await asyncio.to_thread(prices.load)
 
 
+def _refuse_another_schema(begun: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> None:
+    """The documents of an OUT are of one kind, or no export could have columns for them all."""
+    if begun == now:
+        return
+    how = "without --schema"
+    if begun:
+        how = f"by the schema {begun['name']}, with other fields" if now else "with --schema"
+    raise SetupError(f"this OUT was begun {how}; documents of another kind need an OUT of their own")
+
+
 def _note_differences(manifest: Manifest, options: Options, about: Mapping[str, Any], display: Display) -> None:
     """Says where this OUT was begun otherwise than this run would have it."""
     if options.shards and options.shards != manifest.shards:
         display.note(f"this OUT has {manifest.shards} shards, fixed when it was made; --shards is ignored")
+    _refuse_another_schema(manifest.header.get("schema"), about.get("schema"))
     if manifest.header.get("recipe") != about["recipe"]:
         display.note(
             "this OUT was begun with another reader, model or schema: what is finished stays as it is, the rest is "
