@@ -12,7 +12,7 @@ from .currencies import CURRENCIES
 
 DecimalMark = Literal[",", "."]
 
-_CODE = rf"(?:{'|'.join(sorted(CURRENCIES))})(?![A-Za-z])"
+_CODE = rf"(?:{'|'.join(sorted(CURRENCIES))}|E(?:uro|URO)s?|RM)(?![A-Za-z])"
 _SYMBOL = rf"(?:(?:US|CA|AU|NZ|HK|S|C|A|R)?\$|[€£¥₹₽₺₩₪]|{_CODE}|Fr\.|Rs\.?|kr\.?|zł|Kč|Ft)"
 _MINUS = "-−–‒"
 _SPACE = " \u00a0\u2009\u202f"

@@ -20,6 +20,8 @@ _FINE = 0.1
 _WORTH_TURNING = 0.15
 """Degrees; less does not hurt a reader, and turning blurs a little."""
 _INK = 128
+_FAINT = 200
+"""Where nothing is darker than this, there is no writing to make darker, only the grain of the paper."""
 _LEAST_INK = 0.0005
 _WHITE = 255
 
@@ -30,7 +32,9 @@ def evened(picture: Any) -> Any:
     small = _reduced(grey)
     paper = small.filter(ImageFilter.MaxFilter(_LETTER)).filter(ImageFilter.BoxBlur(_LETTER))
     paper = paper.resize(grey.size, Image.Resampling.BILINEAR)
-    return ImageOps.autocontrast(ImageChops.add(grey, ImageChops.invert(paper)), cutoff=(0.5, 0))
+    even = ImageChops.add(grey, ImageChops.invert(paper))
+    darkest = cast("tuple[int, int]", even.getextrema())[0]
+    return ImageOps.autocontrast(even, cutoff=(0.5, 0)) if darkest < _FAINT else even
 
 
 def straightened(picture: Any) -> Any:

@@ -8,6 +8,8 @@ script run.
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from ctypes import byref
@@ -32,6 +34,11 @@ _SCANNED = 0.5
 """The part of a page that the picture of a scan covers at least, and a logo does not."""
 _FEW_SHAPES = 20
 """Lines and frames on a page that is otherwise empty; text drawn as outlines has more."""
+_STRANGE = 0.2
+_LEAST_ALNUM = 0.35
+_LEAST_WORDS = 8
+_LATIN_WORD = re.compile(r"(?<![^\W\d_])[A-Za-zÀ-ÿ]{4,}(?![^\W\d_])")
+_VOWEL = re.compile(r"[aeiouyàáâäèéêëìíîïòóôöùúûüæø]", re.IGNORECASE)
 _SPACES = frozenset((0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x20, 0xA0, 0x2002, 0x2003, 0x2007, 0x2009, 0x202F, 0x3000))
 _HYPHENS = frozenset((0x02, 0xAD, 0x2010, 0x2011))  # pdfium says 2 where a line ends in a hyphen
 _LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB05: "st", 0xFB06: "st"}
@@ -213,12 +220,23 @@ def _once(words: Iterator[Word]) -> Iterator[Word]:
 def _is_textless(read: Page, page: Any) -> bool:
     """Whether what the page shows is in pictures, or in shapes that nobody took for letters, rather than in text."""
     letters = sum(map(str.isalnum, read.text))
-    if letters >= _STAMP:
+    if letters >= _STAMP and not is_garbage(read.text):
         return False
     covered = _covered(page)
     if letters:
         return covered > _SCANNED
     return covered > 0 or pdfium_c.FPDFPage_CountObjects(page.raw) > _FEW_SHAPES
+
+
+def is_garbage(text: str) -> bool:
+    """Whether a text layer says nothing: characters without meaning, more signs than letters, or, in Latin letters,
+    words without vowels. That is what fonts without a table of their characters, and bad OCR, leave behind."""
+    shown = [char for char in text if not char.isspace()]
+    strange = sum(char == "\ufffd" or unicodedata.category(char) in ("Co", "Cn", "Cc") for char in shown)
+    if strange > _STRANGE * len(shown) or sum(map(str.isalnum, shown)) < _LEAST_ALNUM * len(shown):
+        return True
+    words = _LATIN_WORD.findall(text)
+    return len(words) >= _LEAST_WORDS and sum(map(bool, map(_VOWEL.search, words))) < 0.5 * len(words)
 
 
 def _covered(page: Any) -> float:

@@ -23,6 +23,7 @@ _CODE_BY_AMOUNT = re.compile(
     rf"(?<![A-Za-z])(?:(?P<before>{_CODE})\s?-?(?=\d)|(?<=[\d.,\s]\d)\s?-?(?P<after>{_CODE})(?![A-Za-z])|\((?P<alone>{_CODE})\))"
 )
 _ANY_CODE = re.compile(rf"(?<![A-Za-z0-9])(?:{_CODE})(?![A-Za-z0-9])")
+_WORDS = frozenset("ALL TOP CUP TRY PEN MAD SOS SVC BHD".split())  # on their own, rather words and forms of companies
 _SYMBOLS = {
     "€": "EUR",
     "£": "GBP",
@@ -35,7 +36,11 @@ _SYMBOLS = {
     "Kč": "CZK",
 }
 _DOLLARS = {"US$": "USD", "CA$": "CAD", "C$": "CAD", "AU$": "AUD", "A$": "AUD", "NZ$": "NZD", "HK$": "HKD", "S$": "SGD"}
-_RUPEES = re.compile(r"\bRs\.? ?(?=\d)")
+_BY_AMOUNT = (
+    ("INR", re.compile(r"\bRs\.? ?(?=\d)")),
+    ("EUR", re.compile(r"\d ?E(?:uro|URO)\b|\bE(?:uro|URO) ?(?=\d)")),
+    ("MYR", re.compile(r"\bRM ?(?=\d)|\(RM\)|^\W*RM\W*$|(?<=  )RM$", re.MULTILINE)),
+)
 _DOLLAR = re.compile(r"(?<![A-Z])(US|CA|AU|NZ|HK|[CAS])?\$")
 _NAMES = {
     "US Dollars": "USD", "US dollars": "USD", "U.S. Dollars": "USD", "Pound Sterling": "GBP", "Pounds Sterling": "GBP",
@@ -122,7 +127,8 @@ def _currency(sheet: Sheet) -> str | None:
     votes = Counter(next(filter(None, match.groups())) for match in _CODE_BY_AMOUNT.finditer(sheet.text))
     for symbol, code in _SYMBOLS.items():
         votes[code] += sheet.text.count(symbol)
-    votes["INR"] += len(_RUPEES.findall(sheet.text))
+    for code, sign in _BY_AMOUNT:
+        votes[code] += len(sign.findall(sheet.text))
     for name, code in _NAMES.items():
         votes[code] += sheet.text.count(name)
     dollars = Counter(match.group() for match in _DOLLAR.finditer(sheet.text))
@@ -161,7 +167,7 @@ def _plain_dollar(text: str, votes: Counter[str]) -> str:
 
 
 def _lone_code(text: str) -> str | None:
-    codes = {match.group() for match in _ANY_CODE.finditer(text)} - {"ALL", "TOP", "CUP", "TRY", "PEN", "MAD", "SOS"}
+    codes = {match.group() for match in _ANY_CODE.finditer(text)} - _WORDS
     return codes.pop() if len(codes) == 1 else None
 
 

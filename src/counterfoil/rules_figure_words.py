@@ -8,6 +8,8 @@ from .rules_words import phrases
 
 _WORDS = {
     "gross": """
+        rounded total, total sales, total sales incl gst, total sales inclusive gst, total sales inclusive of gst,
+        total after adj incl gst, total after rounding,
         grand total, total facture, montant facture, factuurtotaal, factuur totaal, totaal factuur, total de la
         facture, total charges this bill, total charges this invoice, total this bill, total for this bill, total this
         invoice, current charges, total current charges, total new charges, total incl tax, total incl vat, total
