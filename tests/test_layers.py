@@ -55,7 +55,18 @@ FLOORS = [
     "allowance countries currencies errors kinds tasks",
 ]
 HEAVY = {"pydantic", "lxml", "pypdfium2", "obstore", "aiohttp", "rich", "stdnum", "genai_prices", "boto3", "openpyxl"}
-HEAVY |= {"jsonschema_rs", "pyarrow", "pebble", "PIL", "pydantic_ai", "anthropic", "google", "httpx2", "anyio"}
+HEAVY |= {
+    "jsonschema_rs",
+    "olefile",
+    "pyarrow",
+    "pebble",
+    "PIL",
+    "pydantic_ai",
+    "anthropic",
+    "google",
+    "httpx2",
+    "anyio",
+}
 
 
 def floor_of(module: str) -> int:
