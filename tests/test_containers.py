@@ -149,3 +149,26 @@ def test_a_long_list_of_parts_is_told_in_short():
     said = told(parts_of(make_zip({f"{n}.pdf": b"%PDF-" for n in range(500)}), LIMITS))
     assert said.startswith("500 documents in it")
     assert said.endswith("19.pdf and 480 more")
+
+
+def test_each_invoice_of_a_fatturapa_file_is_a_document_of_its_own():
+    """Named by its number, in archives too; a file with one invoice is that document itself."""
+    bodies = [f"<FatturaElettronicaBody><N>{number}</N></FatturaElettronicaBody>" for number in ("7/A", "8/A")]
+    space = "http://ivaservizi.agenziaentrate.gov.it/docs/xsd/fatture/v1.2"
+
+    def file(*inner: str) -> bytes:
+        return f'<p:FatturaElettronica xmlns:p="{space}">{"".join(inner)}</p:FatturaElettronica>'.encode()
+
+    numbered = [
+        body.replace("<N>", "<DatiGenerali><DatiGeneraliDocumento><Numero>").replace(
+            "</N>", "</Numero></DatiGeneraliDocumento></DatiGenerali>"
+        )
+        for body in bodies
+    ]
+    assert names(file(*numbered)) == ["7-A.xml", "8-A.xml"]
+    assert names(make_zip({"in/two.xml": file(*numbered), "one.xml": file(numbered[0])})) == [
+        "in/two.xml/7-A.xml",
+        "in/two.xml/8-A.xml",
+        "one.xml",
+    ]
+    assert b"8/A" not in extract(file(*numbered), "7-A.xml", LIMITS, 0)["7-A.xml"]  # type: ignore[operator]

@@ -1,4 +1,5 @@
-"""Files that hold documents: ZIP archives and mails, and those within each other. Their parts become documents.
+"""Files that hold documents: ZIP archives, mails, FatturaPA files with several invoices, and those within each other.
+Their parts become documents.
 
 Runs inside a killable worker process. It promises that the same bytes have the same parts under the same names, that
 every name is safe and unique (`containers_names`), and that the limits hold over the whole tree: entries and nesting. A
@@ -118,8 +119,9 @@ class _Tree:
             return None
 
 
-_MAYBE: frozenset[Kind] = frozenset((*CONTAINERS, "other"))
-"""What the first bytes of a container look like: that an OLE file is a message stands further on in it."""
+_MAYBE: frozenset[Kind] = frozenset((*CONTAINERS, "xml", "other"))
+"""What the first bytes of a container look like: that an OLE file is a message, or that an XML file holds several
+invoices, stands further on in it."""
 
 
 def _members(data: bytes, limits: Limits) -> list[Member]:
@@ -130,6 +132,18 @@ def _members(data: bytes, limits: Limits) -> list[Member]:
         from .containers_mail import mail_members  # archives are opened sooner without
 
         return mail_members(data, limits)
+    if kind == "fatture":
+        return _fatture(data, limits)
     from .containers_msg import msg_members
 
     return msg_members(data, limits)
+
+
+def _fatture(data: bytes, limits: Limits) -> list[Member]:
+    """The invoices of a FatturaPA file, each as a file with that one, named by its number."""
+    from .einvoice_fatturapa_split import split_fatturapa
+
+    def member(number: str, body: bytes) -> Member:
+        return Member(f"{number.replace('/', '-') or 'invoice'}.xml", len(body), lambda: body, lambda: body[:HEAD])
+
+    return [member(number, body) for number, body in split_fatturapa(data, limits)]

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Literal
 
-Kind = Literal["pdf", "xml", "html", "docx", "xlsx", "zip", "mail", "msg", "p7m", "image", "other"]
+Kind = Literal["pdf", "xml", "html", "docx", "xlsx", "zip", "mail", "msg", "p7m", "fatture", "image", "other"]
 
 CONTAINER = "container"
 """The reader that a record and a result of such a file name."""
-CONTAINERS: frozenset[Kind] = frozenset(("zip", "mail", "msg"))
-"""Kinds that are no documents themselves, but hold some."""
+CONTAINERS: frozenset[Kind] = frozenset(("zip", "mail", "msg", "fatture"))
+"""Kinds that are no documents themselves, but hold some; `fatture` is a FatturaPA file with several invoices."""
 # Companions of invoices that are never invoices themselves; --include takes even these.
 NEVER = frozenset(
     ".txt .md .rst .json .jsonl .ndjson .csv .tsv .parquet .py .sh .js .css .log .yaml .yml .toml .ini .sql .sha256 "
@@ -52,6 +52,7 @@ _HTML = re.compile(
     r"<(?:!doctype\s+html|html|head|body|table|div|meta|style|title|pre|center|font)\b",
     re.IGNORECASE | re.DOTALL,
 )
+_BODY = re.compile(rb"<(?:[\w.-]{1,40}:)?FatturaElettronicaBody[\s>]")
 _FIELD = re.compile(rb"([A-Za-z][A-Za-z0-9-]{0,60}):")
 _OF_MAIL = frozenset(
     b"from to cc subject date received return-path message-id mime-version content-type delivered-to reply-to "
@@ -75,8 +76,13 @@ def kind_of(data: bytes) -> Kind:
         return "pdf"
     text = _as_text(head)
     if text.startswith("<"):
-        return "html" if _HTML.match(text) else "xml"
+        return "html" if _HTML.match(text) else "fatture" if _holds_several(data) else "xml"
     return "image" if image_format(head) else "other"
+
+
+def _holds_several(data: bytes) -> bool:
+    first = _BODY.search(data)
+    return first is not None and _BODY.search(data, first.end()) is not None
 
 
 def image_format(head: bytes) -> str | None:
