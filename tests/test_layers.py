@@ -32,7 +32,7 @@ FLOORS = [
     "batch_watch batch_answers",
     "asking",
     "settings",
-    "brake cost_limit outcome",
+    "brake cost_limit outcome duplicates",
     "extract",
     "extract_model checks* reader worker results source",
     "schema_load",

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .commit import Record
+from .document import Finding
+from .duplicates import finding_of
 from .errors import ManifestCorrupt, SetupError
 from .export import FORMATS, Row
 from .export_data import Writer, data_writer
+from .jsonfile import Json
 from .kinds import CONTAINER, counted_as
 from .manifest import Manifest
 from .results import Results, findings_of, invoice_of
@@ -96,4 +99,10 @@ class Rows:
             )
         content = stored.content
         invoice, data = (None, content["data"]) if "data" in content else (invoice_of(content), None)
-        return Row(document, status, content["reader"], invoice, findings_of(content), reason, data)
+        return Row(document, status, content["reader"], invoice, _findings(record, content), reason, data)
+
+
+def _findings(record: Record, content: Json) -> tuple[Finding, ...]:
+    """Those on the document, and what the batch says of it."""
+    more = (finding_of(record["duplicate"]),) if record.get("duplicate") else ()
+    return (*findings_of(content), *more)

@@ -21,6 +21,7 @@ from .asking import Asker
 from .brake import Brake, Stopped
 from .claims import Claim
 from .document import Usage
+from .duplicates import Duplicates, noted
 from .errors import ClaimLost, CounterfoilError, InputError
 from .extract import Examined, Extraction, examine, recipe, recipe_of
 from .jsonfile import encode
@@ -56,6 +57,7 @@ class Run:
         self.clock = tools.manifest.clock
         self.tally = Tally()
         self._results = Results(tools.manifest.store, self.clock)
+        self._duplicates = Duplicates(tools.manifest, self._results)
         how = (settings.reader, self.model_name, settings.images, settings.schema, settings.ocr)
         self._recipe = recipe(*how, ours=settings.ours)
         self._parts = Parts(tools.source, tools.worker, tools.offload, settings.limits, tools.manifest.shards)
@@ -295,7 +297,8 @@ class Run:
 
     async def _settle(self, claim: Claim, name: str, stored: Stored, *, adopted: bool) -> None:
         """Records a document whose result is in the store; an adopted one may tell of calls that no record tells of."""
-        facts = facts_of(name, stored, adopted=adopted)
+        duplicate = await self._duplicates.first(claim.document, stored)
+        facts = noted(facts_of(name, stored, adopted=adopted), duplicate)
         found = untold_usage(claim.document, claim.record["history"], stored.content) if adopted else NOTHING
         await self._record(claim, facts, found)
 

@@ -27,7 +27,9 @@ MAX_DEATHS = 3
 INPUT_SHOWN = 16
 """Hex digits of an input's name in the history: enough to tell those of one document apart."""
 # What an outcome leaves in a record; gone when the document starts anew.
-OUTCOME = frozenset({"reason", "input", "result", "result_sha256", "reader", "adopted", "findings", "summary"})
+OUTCOME = frozenset(
+    {"reason", "input", "result", "result_sha256", "reader", "adopted", "findings", "summary", "duplicate"}
+)
 _OF_A_CLAIM = OUTCOME | {"asking"}
 
 

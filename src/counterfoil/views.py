@@ -125,6 +125,7 @@ def print_failures(failures: Sequence[tuple[str, str]], total: int) -> None:
 
 async def find_document(out: str, document: str) -> tuple[Record, Json | None]:
     """The record and the result (None if it has none) of a document; `SetupError` if it is not known."""
+    from .duplicates import seconds_of
     from .manifest import Manifest
     from .results import Results
 
@@ -133,7 +134,8 @@ async def find_document(out: str, document: str) -> tuple[Record, Json | None]:
     if record is None:
         raise SetupError(f"{document}: no such document in {out}; `counterfoil list {out}` names them")
     stored = await Results(manifest.store, manifest.clock).find(record["input"]) if record.get("result") else None
-    return record, stored.content if stored else None
+    seconds = sorted([second async for first, second in seconds_of(manifest) if first == document]) if stored else []
+    return {**record, **({"duplicates": seconds} if seconds else {})}, stored.content if stored else None
 
 
 def print_document(document: str, record: Record, result: Json | None) -> None:
@@ -146,7 +148,12 @@ def print_document(document: str, record: Record, result: Json | None) -> None:
             say([*_outline(result["data"], "  "), ""])
         elif result["reader"] != CONTAINER:
             _print_invoice(result["invoice"], result.get("provenance") or {})
-        say([f"{finding['severity']:<8} {finding['code']}: {finding['message']}" for finding in result["findings"]])
+        from .duplicates import finding_of
+        from .results import findings_of
+
+        findings = [*findings_of(result), *([finding_of(record["duplicate"])] if record.get("duplicate") else [])]
+        say([f"{finding.severity:<8} {finding.code}: {finding.message}" for finding in findings])
+        say([f"the same invoice again: {second}" for second in record.get("duplicates", ())])
     elif record.get("result"):
         say([f"its result {record['result']} is missing; `counterfoil retry`, then `counterfoil run`, read it anew"])
     usage = usage_of(record)
