@@ -107,4 +107,4 @@ def test_whatever_dies_every_answer_is_paid_for_once_and_told_once(seed: int):
 def _is_fine(record: dict[str, Any]) -> bool:
     """Read, or failed for what the model did, or for how many workers died with it: its batch is still there then."""
     reason = record.get("reason", "")
-    return record["status"] == "done" or "did not fit" in reason or "workers died" in reason
+    return record["status"] in ("done", "review") or "did not fit" in reason or "workers died" in reason
