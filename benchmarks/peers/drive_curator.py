@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-from job import MODEL, PROMPT, given, keep_litellm_at_home, leave
 from pydantic import BaseModel
+
+from job import MODEL, PROMPT, given, keep_litellm_at_home, leave
 
 job = given()
 keep_litellm_at_home()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from dbos import DBOS, SetWorkflowID
+
 from job import given, leave
 from plain import ask, session
 

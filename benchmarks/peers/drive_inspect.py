@@ -8,6 +8,7 @@ from inspect_ai import Task, eval_set, task
 from inspect_ai.dataset import Sample
 from inspect_ai.log import read_eval_log
 from inspect_ai.solver import generate
+
 from job import MODEL, PROMPT, given, leave
 
 job = given()

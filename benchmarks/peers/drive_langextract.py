@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import langextract
-from job import MODEL, given, leave
 from langextract.data import Document, ExampleData, Extraction
+
+from job import MODEL, given, leave
 
 job = given()
 texts = job.texts()

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 
-from job import given, leave
-from plain import ask, session
-
 from benchmarks.ways import opened, recorded
 from counterfoil.locations import open_store
+from job import given, leave
+from plain import ask, session
 
 
 async def main() -> None:

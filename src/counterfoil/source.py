@@ -78,7 +78,7 @@ class Source:
 
     def _is_output(self, key: str) -> bool:
         if self.left_out == "":
-            return key in (HEADER, BATCHES) or key.startswith(("manifest/", "results/", "workers/"))
+            return key in (HEADER, BATCHES) or key.startswith(("manifest/", "results/", "workers/", "duplicates/"))
         return self.left_out is not None and (key + "/").startswith(self.left_out + "/")
 
     async def fetch(self, document: str, size: int, max_bytes: int) -> bytes:
