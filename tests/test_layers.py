@@ -27,7 +27,7 @@ FLOORS = [
     "views",
     "display export* audit audit_batch tables",
     "pipeline pipeline_batch",
-    "parts",
+    "parts ahead",
     "batch_submit",
     "batch_watch batch_answers",
     "asking",

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 from weakref import WeakValueDictionary
 
+from .ahead import Ahead
 from .asking import Asker
 from .brake import Brake, Stopped
 from .claims import Claim
@@ -37,16 +38,8 @@ from .tasks import first_of, settled
 
 _READ_AHEAD = 32
 _LEAST_AHEAD = 4
-_MOST_RESTING = 256
+_MOST_ELSEWHERE = 256
 _OTHERS_LOOKED_AT_EVERY = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Early:
-    """A document that is read before it is claimed."""
-
-    body: asyncio.Task[bytes]
-    examined: asyncio.Task[Examined]
 
 
 class Run:
@@ -65,9 +58,10 @@ class Run:
         self._asker = Asker(tools.model, tools, settings, self._brake, self.tally) if tools.model else None
         self._fatal: Exception | None = None
         self._active: set[asyncio.Task[None]] = set()
-        self._quiet = 0
+        self._quiet = self._recording = 0
         self._surveyed = self.clock.monotonic()
-        self._early: dict[str, _Early] = {}
+        self._unread: set[str] = set()
+        self._ahead = Ahead(self._fetch, self._examine, max(settings.concurrency, _READ_AHEAD), self._read_ahead)
         self._inputs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
@@ -93,7 +87,9 @@ class Run:
         """Brings every document of the source to an end, sharing the work with whoever else is at this manifest."""
         planning = asyncio.create_task(self._plan(known), name="plan")
         if known and not self.tools.worker.statuses:
-            self._read_early([entry for entry in known if self.tools.worker.is_next(entry.key)][: self._room()])
+            next_ones = [entry for entry in known if self.tools.worker.is_next(entry.key)][: self._room()]
+            # None of them is finished, and we are likely to claim them: read them while the manifest takes the plan.
+            self._ahead.begin((entry.key, {"mark": entry.mark, "size": entry.size}) for entry in next_ones)
         try:
             while not self.stopping and not self._all_done(planning):
                 for claim in await self._next_claims(planning):
@@ -115,17 +111,11 @@ class Run:
         finally:
             self.tools.worker.news.set()
 
-    def _read_early(self, entries: Sequence[Entry]) -> None:
-        """Has documents read while the manifest takes the plan. Only where it was empty: then none of them is finished,
-        and we are likely to claim them."""
-
-        async def examined(body: asyncio.Task[bytes]) -> Examined:
-            return await self._examine(await body)
-
-        for entry in entries:
-            body = asyncio.create_task(self._fetch(entry.key, {"size": entry.size}))
-            self._early[entry.key] = early = _Early(body, asyncio.create_task(examined(body)))
-            early.examined.add_done_callback(lambda task: task.cancelled() or task.exception())  # it may not be needed
+    def _read_ahead(self) -> None:
+        """What comes next, while no claimed document waits to be read: the readers would idle until answers come."""
+        idle = not self._unread and not (self._first_wave and self._room() > 0)
+        if idle and self._asker and not self.stopping:
+            self._ahead.go_on(self.tools.worker.upcoming())
 
     # --- which documents, and when
 
@@ -155,13 +145,15 @@ class Run:
         """How many more documents may be on their way: those at the model, and those being read ahead for it.
 
         Reading ahead waits for our first answer, and then takes only a part of what is pending: until then, and near
-        the end, others may have a free slot for what we could only queue. Documents that rest between two attempts
-        take no room, within reason: those that keep failing must not hold up the others.
+        the end, others may have a free slot for what we could only queue. Documents that rest between two attempts, or
+        are being recorded, take no room, within reason: neither those that keep failing nor a slow store must hold up
+        the others.
         """
         calls = self.settings.concurrency if self.tools.model else 0
         share = max(_LEAST_AHEAD, self.tools.worker.statuses["pending"] // 4)
         ahead = 0 if self._first_wave else min(max(_READ_AHEAD, calls // 8), share)
-        return calls + ahead + min(self._brake.resting, max(calls, _MOST_RESTING)) - len(self._active)
+        elsewhere = min(self._brake.resting + self._recording, max(calls, _MOST_ELSEWHERE))
+        return calls + ahead + elsewhere - len(self._active)
 
     async def _next_claims(self, planning: asyncio.Task[None]) -> list[Claim]:
         """Claims for the room there is. Where there is none, waits for one of our tasks to end, or for news."""
@@ -200,6 +192,7 @@ class Run:
     def _start(self, claim: Claim) -> None:
         task = asyncio.create_task(self._process(claim), name=f"document {claim.document}")
         self._active.add(task)
+        self._unread.add(claim.document)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -213,11 +206,10 @@ class Run:
             if self._active:
                 await asyncio.wait(self._active, timeout=self.settings.grace)
         finally:
-            early = [task for document in self._early.values() for task in (document.body, document.examined)]
-            rest: list[asyncio.Task[Any]] = [planning, *self._active, *early]
+            rest: list[asyncio.Task[Any]] = [planning, *self._active]
             for task in rest:
                 task.cancel()
-            await asyncio.gather(*rest, return_exceptions=True)
+            await asyncio.gather(*rest, self._ahead.close(), return_exceptions=True)
 
     # --- the way of one document
 
@@ -242,30 +234,43 @@ class Run:
         except CounterfoilError as exc:
             self.stop(exc)
         finally:
+            self._was_read(claim)
             if self._asker:
                 self._asker.ended(claim)
 
+    def _was_read(self, claim: Claim) -> None:
+        self._unread.discard(claim.document)
+        if not self._unread:
+            self._read_ahead()
+
     async def _outcome(self, claim: Claim) -> None:
-        early = self._early.pop(claim.document, None)
-        body = await (early.body if early else self._fetch(claim.document, claim.record))
-        name = claim.input = input_of(body, self._recipe, claim.record.get("take", 0))
+        early = self._ahead.take(claim.document, claim.record["mark"])
+        body = b"" if early else await self._fetch(claim.document, claim.record)
+        digest = await early.digest if early else sha256(body).digest()
+        name = claim.input = input_of(digest, self._recipe, claim.record.get("take", 0))
         async with self._inputs.setdefault(name, asyncio.Lock()):  # equal documents wait for the first, and adopt
             # Equal archives have parts of their own, so theirs is not adopted unseen.
             if (stored := await self._results.find(name)) and stored.content["reader"] != CONTAINER:
                 await settled(self._settle(claim, name, stored, adopted=True))
                 return
             examined = await (early.examined if early else self._examine(body))
+            del body, early  # a thousand documents that wait for their model need not stay in memory
+            self._was_read(claim)
             await self._parts.plan(claim, examined.parts)
             how = recipe_of(examined, self._recipe, self.settings.ocr)
             if how != self._recipe:
-                name = claim.input = input_of(body, how, claim.record.get("take", 0))
+                name = claim.input = input_of(digest, how, claim.record.get("take", 0))
                 if stored := await self._results.find(name):
                     await settled(self._settle(claim, name, stored, adopted=True))
                     return
-            del body, early  # a thousand documents that wait for their model need not stay in memory
             extraction = examined.extraction or await self._ask(claim, examined)
             if extraction is not None:
-                await settled(self._keep(claim, name, extraction, how))
+                self._recording += 1
+                self.tools.worker.news.set()
+                try:
+                    await settled(self._keep(claim, name, extraction, how))
+                finally:
+                    self._recording -= 1
 
     async def _fetch(self, document: str, record: Mapping[str, Any]) -> bytes:
         self._brake.check()

@@ -27,10 +27,11 @@ _PATIENCE = 300.0  # seconds: the answer is paid for, so it waits as long as a r
 _REFUSALS = 10
 
 
-def input_of(body: bytes, recipe: Mapping[str, Any], take: int) -> str:
-    """The name of an input, 64 hex digits: the document's bytes, how they are read, and which deliberate re-reading."""
+def input_of(document: bytes, recipe: Mapping[str, Any], take: int) -> str:
+    """The name of an input, 64 hex digits: the document (the SHA-256 of its bytes, itself as bytes), how it is read,
+    and which deliberate re-reading."""
     how = orjson.dumps([FORMAT, dict(recipe), take], option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(how + b"\0" + hashlib.sha256(body).digest()).hexdigest()
+    return hashlib.sha256(how + b"\0" + document).hexdigest()
 
 
 def result_key(name: str) -> str:

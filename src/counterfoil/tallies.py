@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Protocol
 
-from .commit import Records
+from .commit import Records, State
 from .document import Usage
 from .kinds import counted_as
 from .spend import NOTHING, batch_request, usage_of
@@ -77,6 +77,7 @@ class Tallies:
     def __init__(self, *, spending: bool) -> None:
         self._spending = spending
         self._shards: dict[int, Tally] = {}
+        self._versions: dict[int, int] = {}
         self._statuses = Counter[str]()
         self._bound = Counter[str]()
         self.unfinished: set[int] = set()
@@ -99,13 +100,16 @@ class Tallies:
         """None if it was never seen."""
         return self._shards.get(shard)
 
-    def note(self, shard: int, records: Records) -> None:
-        """A shard holds these records."""
-        self._set(shard, Tally.of(records, spending=self._spending))
+    def note(self, shard: int, state: State) -> None:
+        """A shard is in this state. Counted once a version: of a commit, everybody who has a change in it tells."""
+        if self._versions.get(shard) != state.version:
+            self._set(shard, Tally.of(state.records, spending=self._spending))
+            self._versions[shard] = state.version
 
     def expect(self, shard: int, pending: int) -> None:
         """So many documents are about to be added to a shard."""
         known = self._shards.get(shard, _EMPTY)
+        self._versions.pop(shard, None)
         self._set(shard, replace(known, statuses=known.statuses + Counter(pending=pending)))
 
     def _set(self, shard: int, tally: Tally) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
 from . import transitions, transitions_batch
 from .claims import Claim, Holding
-from .commit import Change, Records
+from .commit import Change, Record, Records
 from .document import Usage
 from .errors import ClaimLost, CommitUncertain, CounterfoilError
 from .liveness import Heart, Liveness
@@ -145,6 +145,15 @@ class Worker:
     def _shard(self, document: str) -> int:
         return shard_of(document, self._manifest.shards)
 
+    def upcoming(self) -> Iterator[tuple[str, Record]]:
+        """Documents with their records that nobody has claimed, as last seen, those first that are claimed next; parts
+        of others left out, and what is not at hand."""
+        for step in range(min(self._manifest.shards, _MANY_SHARDS)):
+            known = self._manifest.register((self._at + step) % self._manifest.shards).known
+            for document, record in known.records.items() if known else ():
+                if record["status"] == "pending" and "batch" not in record and "within" not in record:
+                    yield document, record
+
     def is_next(self, document: str) -> bool:
         """Whether a document is in the shard from which claims are taken next."""
         return self._shard(document) == self._at
@@ -158,7 +167,7 @@ class Worker:
         ]
         async for shard, state in self._manifest.states(changed):
             known = self._manifest.register(shard).known  # a commit of ours may have landed since it was read
-            self._tallies.note(shard, (known if known and known.version > state.version else state).records)
+            self._tallies.note(shard, known if known and known.version > state.version else state)
         self._marks = marks
 
     def _wrote(self, shard: int, mark: str) -> bool:
@@ -203,7 +212,7 @@ class Worker:
         register = self._manifest.register(shard)
         await register.commit(change, landed)
         if register.known is not None:
-            self._tallies.note(shard, register.known.records)
+            self._tallies.note(shard, register.known)
         if shard != self._at:
             self._forget(shard)
 

@@ -174,8 +174,8 @@ MUTANTS = (
         "results are not looked for",
         pipeline.Run,
         "_outcome",
-        "stored := await self._results.find(name)",
-        "stored := None",
+        "(stored := await self._results.find(name)) and",
+        "(stored := None) and",
     ),
     Mutant(
         "a result may be overwritten",
@@ -188,7 +188,7 @@ MUTANTS = (
         "a paid answer can be cancelled",
         pipeline.Run,
         "_outcome",
-        "await settled(self._keep(claim, name, extraction))",
-        "await self._keep(claim, name, extraction)",
+        "await settled(self._keep(claim, name, extraction, how))",
+        "await self._keep(claim, name, extraction, how)",
     ),
 )
