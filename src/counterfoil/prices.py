@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 
 from .errors import SetupError
 
@@ -73,9 +74,27 @@ class Prices:
 LIST_PRICES = Prices()
 
 
+@cache
+def _is_listed(model: str) -> bool:
+    """Whether the list has this model. Asked once: the library goes through all of it each time it does not find one,
+    which takes as long as all checks of an answer."""
+    from genai_prices import Usage, calc_price
+
+    provider, _, name = model.partition(":")
+    try:
+        calc_price(Usage(), name, provider_id=provider)
+    except LookupError:
+        return False
+    except ValueError:
+        return True  # found, but not for this usage
+    return True
+
+
 def _listed(model: str, input_tokens: int, output_tokens: int, cached: int, written: int) -> Decimal | None:
     from genai_prices import Usage, calc_price
 
+    if not _is_listed(model):
+        return None
     provider, _, name = model.partition(":")
     usage = Usage(
         input_tokens=input_tokens,
