@@ -128,26 +128,35 @@ def _read_page(document: Any, index: int, max_text: int) -> tuple[Page, bool]:
 
 
 def _runs(text_page: Any) -> Iterator[_Run]:
-    """Splits the page's characters into words, at white space and wherever the pen jumps."""
+    """Splits the page's characters into words, at white space and wherever the pen jumps. Most of the time that a PDF
+    takes is spent here, so nothing is looked up or called for each character that need not be."""
     raw: Any = text_page.raw
     box = pdfium_c.FS_RECTF()
     at = byref(box)
+    unicode_of, box_of = pdfium_c.FPDFText_GetUnicode, pdfium_c.FPDFText_GetLooseCharBox
     text = ""
     x0 = y0 = x1 = y1 = 0.0
     turns = 0
     for index in range(text_page.count_chars()):
-        code = pdfium_c.FPDFText_GetUnicode(raw, index)
-        char = _character(code)
-        if char and pdfium_c.FPDFText_GetLooseCharBox(raw, index, at):
-            left, right, bottom, top = sorted((box.left, box.right)) + sorted((box.bottom, box.top))
+        code = unicode_of(raw, index)
+        char = chr(code) if 0x20 < code < 0x7F else _character(code)
+        if char and box_of(raw, index, at):
+            left, right, bottom, top = box.left, box.right, box.bottom, box.top
+            if right < left:
+                left, right = right, left
+            if top < bottom:
+                bottom, top = top, bottom
             if text and _jumps(turns, (x0, y0, x1, y1), (left, bottom, right, top)):
                 yield _Run(text, x0, y0, x1, y1, turns)
                 text = ""
             if not text:
                 x0, y0, x1, y1 = left, bottom, right, top
                 turns = round(-pdfium_c.FPDFText_GetCharAngle(raw, index) / (math.pi / 2)) % 4  # pdfium: clockwise
+                text = char
+                continue
             text += char
-            x0, y0, x1, y1 = min(x0, left), min(y0, bottom), max(x1, right), max(y1, top)
+            x0, x1 = left if left < x0 else x0, right if right > x1 else x1
+            y0, y1 = bottom if bottom < y0 else y0, top if top > y1 else y1
         elif text and code in _SPACES:
             yield _Run(text, x0, y0, x1, y1, turns)
             text = ""
