@@ -39,8 +39,8 @@ from .worker import COMPANY_SEEN_EVERY, LEASE, Worker
 # What a reading process imports before its first document.
 _PRELOAD = ("counterfoil.extract", "counterfoil.reader")
 _PRELOAD_OFFLINE = (*_PRELOAD, "counterfoil.einvoice", "counterfoil.rules", "counterfoil.checks")
-# Seconds from the opening of a model until its answers arrive, or more.
-_FIRST_ANSWER = 0.5
+# Seconds from the import of a model's client until its answers arrive, or more.
+_FIRST_ANSWER = 0.8
 # Files that a run has open beside its connections: pipes to the reading processes, documents, streams.
 _OTHER_FILES = 200
 
@@ -109,6 +109,9 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         offload = await stack.enter_async_context(Offload(limits=limits, preload=preload))
         offload.warm()
         importing = asyncio.create_task(asyncio.to_thread(_import_client, calls))  # while the store answers
+        if asked:
+            judging = asyncio.create_task(_get_ready_to_judge(importing, prices, clock), name="imports")
+            stack.callback(judging.cancel)
         source, ocr = await asyncio.gather(
             open_source(options.source, out=options.out, include=options.include, limit=options.limit, clock=clock),
             asyncio.to_thread(find_ocr, "never" if options.reader == "xml" else options.ocr, options.languages),
@@ -129,9 +132,6 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
             pace.hold(2 * COMPANY_SEEN_EVERY)
         await importing
         model = await stack.enter_async_context(opening)
-        if asked:
-            judging = asyncio.create_task(_get_ready_to_judge(prices, clock), name="imports")
-            stack.callback(judging.cancel)
         settings = Settings(
             reader,
             concurrency,
@@ -215,9 +215,10 @@ def _import_client(model: str | None) -> None:
         import_client(model)
 
 
-async def _get_ready_to_judge(prices: Prices, clock: Clock) -> None:
-    """Imports what the first call needs, then what its answer needs, but not while documents are read for the first:
-    in a thread, so that the loop need not stand still for it."""
+async def _get_ready_to_judge(importing: asyncio.Task[None], prices: Prices, clock: Clock) -> None:
+    """Once the client is there, imports what the first call needs, then what its answer needs, but not while documents
+    are read for the first: in a thread, so that the loop need not stand still for it."""
+    await asyncio.wait([importing])
     await asyncio.to_thread(import_module, ".extract_model", __package__)
     await clock.sleep(_FIRST_ANSWER)
     await asyncio.to_thread(import_module, ".checks", __package__)

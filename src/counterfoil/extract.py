@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from .document import Data, Finding, Images, Limits, Ocr, ReaderName, Reading, Usage
 from .errors import InputError
 from .kinds import CONTAINER, CONTAINERS, kind_of
-from .prompt import PROMPT_VERSION, SCHEMA_PROMPT_VERSION
 
 if TYPE_CHECKING:
     from .clock import Clock
@@ -80,6 +79,8 @@ def recipe(
     `auto` a document that has its text is read as it is without, and without a model there is nobody to see. So is
     OCR, unless it reads every page: the documents that it did read have it in a recipe of their own. `ours`, the tax
     ids of whom the documents are for, is there where any is given."""
+    from .prompt import PROMPT_VERSION, SCHEMA_PROMPT_VERSION  # a reading process needs none
+
     prompt = PROMPT_VERSION if model else None
     seen = {"images": images} if model and images != "auto" else {}
     always = {"ocr": ocr.facts} if ocr.mode == "always" else {}
