@@ -52,7 +52,7 @@ def test_of_many_that_race_one_is_first_and_all_others_name_it():
         duplicates = Duplicates(manifest, Results(manifest.store, manifest.clock))
 
         async def ask(name: str) -> Duplicate | None:
-            return await duplicates.first(name, stored(name))
+            return await duplicates.first(name, stored(name).content)
 
         found = dict(zip(names, await asyncio.gather(*map(ask, names)), strict=True))
         [first] = [name for name, duplicate in found.items() if duplicate is None]
@@ -68,8 +68,8 @@ def test_the_same_bytes_name_the_document_that_their_result_was_made_for():
     async def law() -> None:
         manifest = await manifest_of(MemoryStore("memory://out"), "a", "b")
         duplicates = Duplicates(manifest, Results(manifest.store, manifest.clock))
-        assert await duplicates.first("b", stored("a")) == Duplicate("duplicate.bytes", "a")
-        assert await duplicates.first("a", stored("a")) is None
+        assert await duplicates.first("b", stored("a").content) == Duplicate("duplicate.bytes", "a")
+        assert await duplicates.first("a", stored("a").content) is None
 
     virtually(law())
 
@@ -80,9 +80,9 @@ def test_a_claim_that_its_document_no_longer_bears_out_goes_to_who_asks():
     async def law() -> None:
         manifest = await manifest_of(MemoryStore("memory://out"), "a", "b", "c")
         duplicates = Duplicates(manifest, Results(manifest.store, manifest.clock))
-        assert await duplicates.first("a", stored("a")) is None
+        assert await duplicates.first("a", stored("a").content) is None
         await manifest.update("a", status="failed")
-        assert await duplicates.first("b", stored("b")) is None
-        assert await duplicates.first("c", stored("c")) == Duplicate("duplicate.invoice", "b")
+        assert await duplicates.first("b", stored("b").content) is None
+        assert await duplicates.first("c", stored("c").content) == Duplicate("duplicate.invoice", "b")
 
     virtually(law())

@@ -25,7 +25,7 @@ from .document import Finding
 from .errors import Conflict, ManifestCorrupt
 from .jsonfile import Json, decode, encode
 from .manifest import Manifest
-from .results import Results, Stored
+from .results import Results
 from .store import Store, retried
 
 _COUNTRY = re.compile(r"^[A-Z]{2,3}(?=[A-Z]?\d)")
@@ -84,13 +84,14 @@ class Duplicates:
     def __init__(self, manifest: Manifest, results: Results) -> None:
         self._manifest, self._results = manifest, results
 
-    async def first(self, document: str, stored: Stored) -> Duplicate | None:
-        """Which document came before this one with the same invoice; None if this is the first."""
-        key = key_of(stored.content)
+    async def first(self, document: str, content: Json) -> Duplicate | None:
+        """Which document came before this one, of whose result this is the content, with the same invoice; None if this
+        is the first."""
+        key = key_of(content)
         if key is None:
             return None
-        payer = stored.content["document"]
-        if payer != document and await self._is_of(payer, stored.content["input"]):
+        payer = content["document"]
+        if payer != document and await self._is_of(payer, content["input"]):
             return Duplicate("duplicate.bytes", payer)
         holder = await self._holder(key, document)
         return Duplicate("duplicate.invoice", holder) if holder != document else None

@@ -12,7 +12,7 @@ cancelled. This module holds no state that matters: kill it anywhere, and the ma
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 from weakref import WeakValueDictionary
@@ -22,7 +22,7 @@ from .asking import Asker
 from .brake import Brake, Stopped
 from .claims import Claim
 from .document import Usage
-from .duplicates import Duplicates, noted
+from .duplicates import Duplicate, Duplicates, noted
 from .errors import ClaimLost, CounterfoilError, InputError
 from .extract import Examined, Extraction, examine, recipe, recipe_of
 from .jsonfile import encode
@@ -260,8 +260,8 @@ class Run:
             how = recipe_of(examined, self._recipe, self.settings.ocr)
             if how != self._recipe:
                 name = claim.input = input_of(digest, how, claim.record.get("take", 0))
-                if stored := await self._results.find(name):
-                    await settled(self._settle(claim, name, stored, adopted=True))
+                if scanned := await self._results.find(name):
+                    await settled(self._settle(claim, name, scanned, adopted=True))
                     return
             extraction = examined.extraction or await self._ask(claim, examined)
             if extraction is not None:
@@ -297,12 +297,23 @@ class Run:
     async def _keep(self, claim: Claim, name: str, extraction: Extraction, how: Mapping[str, Any]) -> None:
         """Stores a result, then records it: in that order, so that a finished record always has its result."""
         content = result_content(claim, name, extraction, how, self.tools.manifest.writer, self.clock.stamp())
+        judging = asyncio.create_task(self._duplicates.first(claim.document, content))  # beside the write, not after it
         stored, ours = await self._results.keep(name, encode(content))
-        await self._settle(claim, name, stored, adopted=not ours)
+        await self._settle(claim, name, stored, adopted=not ours, judging=judging)
 
-    async def _settle(self, claim: Claim, name: str, stored: Stored, *, adopted: bool) -> None:
+    async def _settle(
+        self,
+        claim: Claim,
+        name: str,
+        stored: Stored,
+        *,
+        adopted: bool,
+        judging: Awaitable[Duplicate | None] | None = None,
+    ) -> None:
         """Records a document whose result is in the store; an adopted one may tell of calls that no record tells of."""
-        duplicate = await self._duplicates.first(claim.document, stored)
+        duplicate = await judging if judging else None
+        if adopted:
+            duplicate = await self._duplicates.first(claim.document, stored.content)
         facts = noted(facts_of(name, stored, adopted=adopted), duplicate)
         found = untold_usage(claim.document, claim.record["history"], stored.content) if adopted else NOTHING
         await self._record(claim, facts, found)

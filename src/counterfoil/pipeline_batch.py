@@ -156,11 +156,11 @@ class BatchRun(Run):
             await settled(self.tools.worker.collected(claim))
             self.tally.usage += owed
 
-    async def _settle(self, claim: Claim, name: str, stored: Stored, *, adopted: bool) -> None:
+    async def _settle(self, claim: Claim, name: str, stored: Stored, *, adopted: bool, judging: Any = None) -> None:
         batch = claim.record.get("batch")
         if adopted and batch and stored.content.get("request") == batch["request"]:
             claim.owed = NOTHING  # the result was made of this very answer, and tells what it took
-        await super()._settle(claim, name, stored, adopted=adopted)
+        await super()._settle(claim, name, stored, adopted=adopted, judging=judging)
 
     async def _record(self, claim: Claim, facts: Mapping[str, Any], found: Any = NOTHING) -> None:
         owed = claim.owed

@@ -50,7 +50,7 @@ _RECORD_FIRST = """from counterfoil.results import digest, result_key
     body, ours = encode(content), True
     stored = Stored(result_key(name), digest(body), content)
 """
-_RECORD = "    await self._settle(claim, name, stored, adopted=not ours)"
+_RECORD = "    await self._settle(claim, name, stored, adopted=not ours, judging=judging)"
 
 _NEW = """    for worker in new:  # before they are read, for another look may end meanwhile and count on them
         self._seen[worker] = _Seen(marks[worker], now, None)
