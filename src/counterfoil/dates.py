@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 _MONTHS = {
     1: "january januar jaenner januari janvier gennaio enero jan janv gen ene jänner",
@@ -51,6 +52,7 @@ def fold(text: str) -> str:
     return text.lower() if text.isascii() else "".join(map(_fold_char, text))
 
 
+@lru_cache(4096)
 def parse_date(text: str, *, month_first: bool | None = None) -> date | None:
     """The date that a text consists of; None if it is none or ambiguous and `month_first` isn't known."""
     found = next(find_dates(text.strip(), month_first=month_first), None)

@@ -20,7 +20,6 @@ from typing import Any
 
 import orjson
 
-from .checks_ours import bare_tax_id
 from .document import Finding
 from .errors import Conflict, ManifestCorrupt
 from .jsonfile import Json, decode, encode
@@ -43,6 +42,8 @@ class Duplicate:
 def key_of(content: Json) -> str | None:
     """The identity of the invoice in a result, 64 hex digits: its kind, seller (tax id, else name) and number; without
     a seller its number, date, amount and currency. None where it has no number, or is no invoice."""
+    from .checks_ours import bare_tax_id  # with it comes what invoices are made of, and a run starts sooner without
+
     invoice: Json = content.get("invoice") or {}
     number = re.sub(r"[\W_]+", "", invoice.get("invoice_number") or "").upper()
     if not number:

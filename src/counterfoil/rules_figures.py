@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 
 from .amounts import DecimalMark, find_amounts
@@ -38,6 +39,7 @@ class Figure:
     rate: Decimal | None = None
 
 
+@lru_cache(4096)
 def kind_of(folded: str) -> str | None:
     """What a label says; the longest phrase in it decides. A bare "total" counts only if nothing else is said.
 
