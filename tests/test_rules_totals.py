@@ -107,3 +107,22 @@ def test_the_whole_total_is_due_unless_the_page_speaks_of_payments_or_balances()
     for kind in ("prepaid", "previous", "rounding"):
         assert resolve([*total, figure(kind, "10")], [], None).due is None
     assert resolve([*total, figure("due", "69")], [], None).due == Decimal("69")
+
+
+def test_cash_less_change_decides_between_two_totals_of_a_receipt() -> None:
+    """A receipt prints its total before and after rounding; what was kept of the cash is the one that was paid."""
+    figures = [
+        Figure("gross", Decimal("75.06"), 1),
+        Figure("gross", Decimal("75.00"), 2),
+        Figure("tendered", Decimal("100.00"), 3),
+        Figure("change", Decimal("25.00"), 4),
+    ]
+    assert resolve(figures, [], None).gross == Decimal("75.00")
+    assert resolve(figures[:2], [], None).gross is None
+
+
+def test_a_sum_under_the_tax_is_the_total_though_its_label_is_unreadable() -> None:
+    """Net and tax as labelled, and their sum below them: only that sum is taken, no other amount."""
+    named = [Figure("subtotal", Decimal("40.00"), 1), Figure("tax", Decimal("8.00"), 2)]
+    assert resolve([*named, Figure("unnamed", Decimal("48.00"), 3)], [], None).gross == Decimal("48.00")
+    assert resolve([*named, Figure("unnamed", Decimal("40.00"), 3)], [], None).gross is None

@@ -9,7 +9,7 @@ from .rules_words import phrases
 _WORDS = {
     "gross": """
         rounded total, total sales, total sales incl gst, total sales inclusive gst, total sales inclusive of gst,
-        total after adj incl gst, total after rounding,
+        total after adj incl gst, total after adjustment, total after rounding,
         grand total, total facture, montant facture, factuurtotaal, factuur totaal, totaal factuur, total de la
         facture, total charges this bill, total charges this invoice, total this bill, total for this bill, total this
         invoice, current charges, total current charges, total new charges, total incl tax, total incl vat, total
@@ -85,12 +85,18 @@ _WORDS = {
         trasporto, bezorgkosten, spese bancarie, bollo""",
     "rounding": """
         rounding, rundung, arrondi, afronding, arrotondamento, redondeo, round off, rundungsdifferenz, rounding
-        adjustment""",
+        adjustment, rounding adj""",
+    "tendered": """
+        cash, cash tendered, cash received, cash paid, amount tendered, tendered""",
+    "change": """
+        change, change due, change given, change amt, cash change""",
     "none": """
         total charges and allowances, total charges, total hours, total qty, total quantity, total savings, you saved,
         total items, skonto, escompte, ritenuta d acconto, ritenuta, irpf, retencion, withholding tax, gesamtgewicht,
-        total weight, saldo cliente, credit limit, vat no, vat number, vat id, vat reg, vat reg no, vat registration,
-        ust id, ust idnr, mwst nr, tva intracommunautaire, btw nummer, btw nr, gst no, gstin, gst number, tax id, tax
+        total weight, cash discount, cash sales, change of address,
+        saldo cliente, credit limit, vat no, vat number, vat id, vat reg, vat reg no, vat registration,
+        ust id, ust idnr, mwst nr, tva intracommunautaire, btw nummer, btw nr, gst no, gst id, gst reg no,
+        gstin, gst number, tax id, tax
         no, steuernummer, steuer nr, partita iva, iban, total pages, net 30, n° tva, page total, tax number, tax rate,
         ubertrag""",
 }

@@ -22,7 +22,11 @@ _CODE = re.compile(
 )
 _LETTER = re.compile(r"[^\W\d_]")
 _PERCENT = re.compile(r"(?<![\d.,])(\d{1,2}(?:[.,]\d{1,3})?)\s?%")
+_INCL = re.compile(r"\binc[i1)|!](?![a-z0-9])")
+"""As OCR reads "incl"."""
 _MAX_LABEL = 70
+_NEAR = 3
+"""Lines after a tax or a rounding in which the total that they lead to stands, whatever became of its label."""
 _TOO_MUCH = Decimal(10) ** 10  # a number so long is a reference
 _COVER = 0.35  # the least share of a text that its label must be, lest a word in a sentence count as one
 
@@ -46,6 +50,7 @@ def kind_of(folded: str) -> str | None:
     The kind "none" is for what looks like one of the others, and is not.
     """
     best, length = None, 0
+    folded = _INCL.sub("incl", folded)
     for kind, pattern in FIGURES:
         for match in pattern.finditer(folded):
             whole = kind in ("tax", "none") or len(match.group()) > _COVER * len(_LETTER.findall(folded))
@@ -69,9 +74,38 @@ def figures_of(sheet: Sheet, mark: DecimalMark | None, currency: str | None) -> 
     for line in sheet.lines:
         if currency and _other_currency(line, currency):
             continue
-        on_line = list(_on_line(line, mark))
-        figures += on_line or _under(sheet, line, mark)
+        on_line = list(_on_line(line, mark, sheet.lines[line.index - 1] if line.index else None))
+        figures += on_line or _under(sheet, line, mark) or _aside(sheet, line, mark, figures)
     return figures
+
+
+def _aside(sheet: Sheet, line: Line, mark: DecimalMark | None, figures: Sequence[Figure]) -> list[Figure]:
+    """Further figures once there is one: where amounts stand half a line lower than their labels, and where what
+    follows the tax has a label that can't be read, as OCR leaves them."""
+    last = figures[-1] if figures else None
+    if last is None or not line.cells:
+        return []
+    kind, (head, amounts) = kind_of(line.folded[-1]), _split(line.cells[-1].text, mark)
+    if kind and kind != "none" and not amounts:
+        value = _lower_right(sheet, line, mark)
+        return [] if value is None else [Figure(kind, value, line.index)]
+    near = last.kind in ("tax", "rounding") and line.index - last.line <= _NEAR
+    unknown = len(line.cells) > 1 and not _LETTER.search(head) and not any(map(kind_of, line.folded))
+    return [Figure("unnamed", amounts[0], line.index)] if near and unknown and len(amounts) == 1 else []
+
+
+def _lower_right(sheet: Sheet, line: Line, mark: DecimalMark | None) -> Decimal | None:
+    """The only amount of the next line, if it begins right of the last label of this one and has none of its own."""
+    for lower in sheet.lines[line.index + 1 : line.index + 2]:
+        if lower.page != line.page or lower.y0 - line.y1 > line.height:
+            return None
+        right = [cell for cell in lower.cells if cell.x1 > line.cells[-1].x0]
+        left = [cell for cell in lower.cells if cell.x1 <= line.cells[-1].x0]
+        parts = [_split(_CODE.sub("", cell.text), mark) for cell in right]
+        amounts = [value for _, values in parts for value in values]
+        if len(amounts) == 1 and not any(_LETTER.search(head) for head, _ in parts):
+            return amounts[0] if not any(_split(cell.text, mark)[1] for cell in left) else None
+    return None
 
 
 def _other_currency(line: Line, currency: str) -> bool:
@@ -79,19 +113,29 @@ def _other_currency(line: Line, currency: str) -> bool:
     return bool(codes) and currency not in codes
 
 
-def _on_line(line: Line, mark: DecimalMark | None) -> Iterator[Figure]:
+def _on_line(line: Line, mark: DecimalMark | None, above: Line | None) -> Iterator[Figure]:
     """Labels with their amounts to the right, up to the next label."""
     label: str | None = None
     values: list[Decimal] = []
-    for text, folded in zip((cell.text for cell in line.cells), line.folded, strict=True):
-        head, amounts = _split(text, mark)
+    for cell, folded in zip(line.cells, line.folded, strict=True):
+        head, amounts = _split(cell.text, mark)
         if _NUMBERS.sub("", folded[: len(head)]).strip():
             if label and values:
                 yield from _figure(label, values, line.index)
-            label, values = folded[: len(head)], []
+            label, values = _whole_label(folded[: len(head)], cell, line, above), []
         values += amounts
     if label and values:
         yield from _figure(label, values, line.index)
+
+
+def _whole_label(label: str, cell: Word, line: Line, above: Line | None) -> str:
+    """With its first half, where a label such as "Sub Total" is broken in two: what ends the line above."""
+    if above is None or kind_of(label) != "total" or above.page != line.page or line.y0 - above.y1 > line.height:
+        return label
+    if not above.cells or overlap(above.cells[-1], cell) <= 0:
+        return label
+    whole = f"{above.folded[-1]} {label}"
+    return whole if kind_of(whole) not in (None, "total") and kind_of(above.folded[-1]) is None else label
 
 
 def _figure(label: str, values: list[Decimal], line: int) -> Iterator[Figure]:

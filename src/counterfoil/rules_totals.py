@@ -15,6 +15,8 @@ from .rules_figures import Figure
 
 _CENT = Decimal("0.01")
 _ZERO = Decimal(0)
+_NOT_PARTS = ("due", "previous", "tendered", "change", "unnamed")
+"""What may well be greater than the total."""
 
 
 TaxRow = tuple[Decimal, Decimal, Decimal]
@@ -81,7 +83,7 @@ def _choose(figures: Sequence[Figure], tax_lines: list[TaxRow], line_sum: Decima
 
 
 def _choices(figures: Sequence[Figure], tax_lines: list[TaxRow], line_sum: Decimal | None) -> Iterator[_Choice]:
-    gross = _weighed(figures, {"gross": 6, "total": 4})
+    gross = _weighed(figures, {"gross": 6, "total": 4, "unnamed": 1})
     due = _weighed(figures, {"due": 2})
     settled = any(figure.kind in ("previous", "prepaid") for figure in figures)
     gross = _merged(gross, due)
@@ -96,11 +98,14 @@ def _choices(figures: Sequence[Figure], tax_lines: list[TaxRow], line_sum: Decim
             and len(figure.others) > 1
         ):
             yield _Choice(24, figure.others[-2], figure.others[-1], figure.value)  # net, tax and gross in one row
+    rounding = _single(figures, "rounding") or _ZERO
     for (g, wg), (n, wn) in product(gross.items(), nets.items()):
         for t, wt in taxes.items():
-            if abs(n + t - g) <= _CENT and (t or (g == n and not (settled and wg == due.get(g)))):
+            if min(abs(n + t - g), abs(n + t + rounding - g)) <= _CENT and (
+                t or (g == n and not (settled and wg == due.get(g)))
+            ):
                 yield _Choice(2 * (wg + wn + wt) + (n + t == g), n, t, g)
-        if g == n and not any(taxes) and not (settled and wg == due.get(g)):
+        if g == n and wg > 1 and not any(taxes) and not (settled and wg == due.get(g)):
             yield _Choice(2 * (wg + wn), n, None, g)
 
 
@@ -144,10 +149,15 @@ def _without_proof(totals: Totals, figures: Sequence[Figure], line_sum: Decimal 
     totals.tax = taxes[0] if len(taxes) == 1 and (not totals.tax_lines or rated == taxes[0]) else None
     strong, bare = _values(figures, ("gross",)), _values(figures, ("total",))
     candidates = strong or bare
+    if (paid := _cash_kept(figures)) in (*strong, *bare):
+        totals.gross = paid
+        return
     if len(candidates) != 1:
         return
     value = candidates[0]
-    if any(abs(figure.value) > abs(value) + _CENT for figure in figures if figure.kind not in ("due", "previous")):
+    if not value and value not in nets and line_sum != value:
+        return  # that nothing is to be paid needs a proof
+    if any(abs(figure.value) > abs(value) + _CENT for figure in figures if figure.kind not in _NOT_PARTS):
         return
     contradicted = totals.net is not None and totals.tax is not None and abs(totals.net + totals.tax - value) > _CENT
     known = [*_values(figures, ("due",)), line_sum]
@@ -155,6 +165,12 @@ def _without_proof(totals: Totals, figures: Sequence[Figure], line_sum: Decimal 
     alone = not nets and not taxes and line_sum is None
     if not contradicted and (strong or value in known or taxed or alone):
         totals.gross = value
+
+
+def _cash_kept(figures: Sequence[Figure]) -> Decimal | None:
+    """What was paid in cash, as receipts show it: what was tendered less the change."""
+    tendered, change = _single(figures, "tendered"), _single(figures, "change", positive=True)
+    return tendered - change if tendered and change is not None else None
 
 
 def _explains(figure: Figure, gross: Decimal) -> bool:
