@@ -34,6 +34,7 @@ FLOORS = [
     "settings",
     "brake cost_limit outcome duplicates",
     "extract",
+    "rereading",
     "extract_model checks* reader worker results source",
     "schema_load",
     "schema_answer",

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from io import BytesIO
@@ -23,9 +24,12 @@ from counterfoil.errors import InputError, SetupError
 from counterfoil.extract import Examined, Extraction, examine, recipe, recipe_of
 from counterfoil.invoice import Invoice
 from counterfoil.ocr import find_ocr
+from counterfoil.ocr_pages import FIRST, SECOND
 from counterfoil.ocr_picture import evened, is_blank, skew, straightened
 from counterfoil.ocr_words import Seen, page_of
 from counterfoil.pdf import is_garbage
+from counterfoil.reader import read_document
+from counterfoil.rereading import read_best
 from pdfmaker import drawn, make_pdf
 
 TODAY = date(2026, 1, 1)
@@ -288,3 +292,15 @@ def test_only_what_ocr_read_is_named_by_it():
     assert recipe("auto", None, ocr=find_ocr("always")) == base | {"ocr": TESSERACT.facts}
     assert recipe_of(read(invoice_pdf("A")), base, TESSERACT) == base
     assert recipe_of(read(saved(printed(dpi=110))), base, TESSERACT) == base | {"ocr": TESSERACT.facts}
+
+
+@needs_tesseract
+def test_a_reading_that_leaves_the_total_open_gives_way_to_one_that_confirms_it():
+    """Another way of OCR is taken where it proves the total; what proves itself at once is not read again."""
+    data = saved(printed())
+    good = read_document(data, LIMITS, rules="always", ocr=TESSERACT)
+    assert read_best(good, data, LIMITS, "always", TESSERACT) == (good, SECOND)
+    poor = replace(good, text="", rules_invoice=Invoice(invoice_number="RE-2024-0815"))
+    best, again = read_best(poor, data, LIMITS, "always", TESSERACT)
+    assert best.rules_invoice is not None and best.rules_invoice.gross_total == Decimal("595.00")
+    assert again == FIRST  # another picture than the one that was read

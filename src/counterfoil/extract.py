@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from .form import Form, OwnSchema
     from .invoice import Invoice
     from .model import Model
+    from .ocr_pages import Way
     from .pace import Pace
     from .prices import Prices
+    from .reader import Rules
 
 # Part of every input's name: a new number reads finished inputs anew. Raise it when readers or checks change meaning.
 EXTRACTOR = 2
@@ -111,7 +113,7 @@ def examine(
 ) -> Examined:
     """Reads one document, and extracts and checks it too unless that is the model's part. Where OCR is needed, it is
     done with `scans` only: else the answer says how many pages it is for. Raises `InputError`."""
-    from .reader import Rules, read_document, scans_of
+    from .reader import read_document, scans_of
 
     if kind_of(data) in CONTAINERS:
         return _opened(data, limits)
@@ -121,6 +123,7 @@ def examine(
     elif reader == "auto" and not has_model:
         rules = "fallback"
     reading = read_document(data, limits, rules=rules, ocr=ocr if scans else None)
+    reading, second = _read_best(reading, data, limits, rules, ocr) if reading.scanned else (reading, None)
     if reading.xml_invoice is not None and (reader in ("auto", "xml") or (reader == "both" and reading.kind == "xml")):
         return Examined(reading, checked(reading.xml_invoice, "xml", reading, today, ours=ours))
     if reader == "xml":
@@ -137,8 +140,8 @@ def examine(
     if reading.rules_invoice is None or reader == "both":
         return Examined(reading, None)
     extraction = checked(reading.rules_invoice, "rules", reading, today, ours=ours)
-    if reading.scanned and extraction.status == "done":
-        extraction = _read_twice(extraction, reading.rules_invoice, reading, data, limits, ocr)
+    if second and extraction.status == "done":
+        extraction = _read_twice(extraction, reading.rules_invoice, reading, data, limits, ocr, second)
     return Examined(reading, extraction)
 
 
@@ -150,8 +153,14 @@ def _remedy(reading: Reading, ocr: Ocr) -> str:
     return f"; {INSTALL}; or give a --model that sees images" if lacking else ""
 
 
+def _read_best(reading: Reading, data: bytes, limits: Limits, rules: Rules, ocr: Ocr) -> tuple[Reading, Way]:
+    from .rereading import read_best
+
+    return read_best(reading, data, limits, rules, ocr)
+
+
 def _read_twice(
-    extraction: Extraction, invoice: Invoice, reading: Reading, data: bytes, limits: Limits, ocr: Ocr
+    extraction: Extraction, invoice: Invoice, reading: Reading, data: bytes, limits: Limits, ocr: Ocr, way: Way
 ) -> Extraction:
     """With what a second OCR of the same pages contradicts; only where nothing else would stop a misreading."""
     from .checks import tidy
@@ -159,7 +168,7 @@ def _read_twice(
     from .reader import read_again
     from .rules import read_rules
 
-    pages = read_again(reading, data, limits, ocr)
+    pages = read_again(reading, data, limits, ocr, way)
     text = "\f".join([*(page.text for page in pages), *([reading.text] if len(pages) < reading.pages else [])])
     findings = tuple(unlike(tidy(invoice), tidy(read_rules(pages)), text))
     return replace(extraction, findings=(*extraction.findings, *findings))

@@ -1,12 +1,13 @@
 """Scanned pages and image files to pages of words with boxes, by whichever OCR engine the run has.
 
-Runs inside a killable worker process. Each page takes `Limits.ocr_seconds` at the most. A page is read a second time,
-in another size, only where it is asked for: what both readings show is hardly misread.
+Runs inside a killable worker process. Each reading of a page takes `Limits.ocr_seconds` at the most. A page is read
+again, in another `Way`, only where it is asked for: what two readings show is hardly misread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -21,17 +22,30 @@ from .ocr_words import Recognised, Seen, page_of
 LONGEST = 3508
 """Pixels: A4 at 300 dpi."""
 _MOST_ENLARGED = 3.0
-_SECOND_SIZE = 0.72
 _A4_HEIGHT = 842.0
 _POOR = 70.0
 """Percent of confidence: words on a page that is not upright have less, in the middle."""
 _FEW = 12
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a page is read: at which part of the full size, and with which page segmentation mode of Tesseract."""
+
+    size: float
+    segmentation: int
+
+
+FIRST = Way(1.0, 3)
+SECOND = Way(0.72, 3)
+OTHERS = (Way(0.72, 4), Way(0.72, 11))
+"""For pages that the first way leaves open: as one column of text of any size, and as text anywhere."""
+
+
 def read_pages(
-    data: bytes, kind: str, numbers: Sequence[int], ocr: Ocr, limits: Limits, *, again: bool = False
+    data: bytes, kind: str, numbers: Sequence[int], ocr: Ocr, limits: Limits, way: Way = FIRST
 ) -> Iterator[Recognised]:
-    """The pages of these numbers, in order; blank ones are left out. `again` is the second reading.
+    """The pages of these numbers, in order; blank ones are left out.
 
     Raises `InputError` for too many pages, and for what can't be shown or takes too long.
     """
@@ -42,7 +56,7 @@ def read_pages(
     for number, picture in pictures_of(data, kind, numbers, limits, LONGEST):
         even = straightened(evened(_enlarged(picture)))
         if not is_blank(even):
-            yield _read(number, even, ocr, limits, again=again)
+            yield _read(number, even, ocr, limits, way)
 
 
 def _enlarged(picture: Any) -> Any:
@@ -53,14 +67,13 @@ def _enlarged(picture: Any) -> Any:
     return picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.BICUBIC)
 
 
-def _read(number: int, picture: Any, ocr: Ocr, limits: Limits, *, again: bool) -> Recognised:
-    seen = _recognise(picture, ocr, limits)
+def _read(number: int, picture: Any, ocr: Ocr, limits: Limits, way: Way) -> Recognised:
+    if way.size != 1:
+        picture = picture.resize((round(picture.width * way.size), round(picture.height * way.size)))
+    seen = _recognise(picture, ocr, limits, way)
     if _poor(seen) and (turns := _turns(picture, ocr, limits)):
         turned = picture.transpose({1: Image.Transpose.ROTATE_270, 2: Image.Transpose.ROTATE_180}.get(turns, 2))
-        picture, seen = turned, _recognise(turned, ocr, limits)
-    if again:
-        picture = picture.resize((round(picture.width * _SECOND_SIZE), round(picture.height * _SECOND_SIZE)))
-        seen = _recognise(picture, ocr, limits)
+        picture, seen = turned, _recognise(turned, ocr, limits, way)
     return page_of(number, seen, picture.size, _A4_HEIGHT / max(picture.size))
 
 
@@ -68,14 +81,14 @@ def _poor(seen: Sequence[Seen]) -> bool:
     return len(seen) < _FEW or median(word.confidence for word in seen) < _POOR
 
 
-def _recognise(picture: Any, ocr: Ocr, limits: Limits) -> list[Seen]:
+def _recognise(picture: Any, ocr: Ocr, limits: Limits, way: Way) -> list[Seen]:
     if ocr.engine == "rapidocr":
         from .ocr_rapid import recognise as recognise_rapid
 
         return recognise_rapid(picture)
     from .ocr_tesseract import recognise
 
-    return recognise(picture, ocr.languages, limits.ocr_seconds)
+    return recognise(picture, ocr.languages, limits.ocr_seconds, way.segmentation)
 
 
 def _turns(picture: Any, ocr: Ocr, limits: Limits) -> int:

@@ -23,12 +23,12 @@ _LEAST_SURE = 2.0
 """Of the orientation: what Tesseract calls a confidence of orientation, below which it often errs."""
 
 
-def recognise(picture: Any, languages: Sequence[str], seconds: float, *, sparse: bool = False) -> list[Seen]:
-    """The words of a grey picture, boxes in its pixels. `sparse` looks for text anywhere instead of for a layout.
+def recognise(picture: Any, languages: Sequence[str], seconds: float, segmentation: int = 3) -> list[Seen]:
+    """The words of a grey picture, boxes in its pixels. `segmentation` is its page segmentation mode.
 
     Raises `InputError` where it takes longer than `seconds` or fails.
     """
-    options = ["--psm", "11" if sparse else "3", "-l", "+".join(languages), "-c", "preserve_interword_spaces=1", "tsv"]
+    options = ["--psm", str(segmentation), "-l", "+".join(languages), "-c", "preserve_interword_spaces=1", "tsv"]
     return list(_words(_run(picture, options, seconds)))
 
 

@@ -286,7 +286,7 @@ class Run:
         if not examined.scans:
             return examined
         self._brake.check()
-        seconds = limits.seconds + 2 * limits.ocr_seconds * examined.scans
+        seconds = limits.seconds + 4 * limits.ocr_seconds * examined.scans
         return await self.tools.offload.run(examine, body, *how, settings.ocr, True, settings.ours, seconds=seconds)
 
     async def _ask(self, claim: Claim, examined: Examined) -> Extraction | None:

@@ -17,6 +17,7 @@ from .pdf import PdfFile, read_pdf
 from .places import pack
 
 if TYPE_CHECKING:
+    from .ocr_pages import Way
     from .ocr_words import Recognised
 
 Rules = Literal["never", "fallback", "always"]
@@ -31,9 +32,11 @@ _LEAST_LETTERS = 20
 """Letters and figures. An invoice has more; with fewer, what there is to read is in pictures."""
 
 
-def read_document(data: bytes, limits: Limits, *, rules: Rules, ocr: Ocr | None = None) -> Reading:
+def read_document(
+    data: bytes, limits: Limits, *, rules: Rules, ocr: Ocr | None = None, way: Way | None = None
+) -> Reading:
     """Reads a PDF, an e-invoice XML, also a signed one (.p7m), an HTML, Word or Excel file; without `ocr` it says of
-    images and scanned pages only what they are.
+    images and scanned pages only what they are. `way` is the way of OCR, the first if None.
 
     `rules`: whether the offline reader reads the pages too (`fallback`: only where there is no e-invoice XML).
 
@@ -43,7 +46,7 @@ def read_document(data: bytes, limits: Limits, *, rules: Rules, ocr: Ocr | None 
         raise InputError("the file is empty")
     kind = kind_of(data)
     if kind == "pdf":
-        return _read_pdf(data, limits, rules, ocr)
+        return _read_pdf(data, limits, rules, ocr, way)
     if kind == "xml":
         from .einvoice import parse_einvoice, paths_in
 
@@ -51,9 +54,9 @@ def read_document(data: bytes, limits: Limits, *, rules: Rules, ocr: Ocr | None 
         return Reading(kind="xml", xml_invoice=invoice, profile=profile, xml_paths=paths_in(data, invoice, limits))
     if kind == "image":
         reading = Reading(kind="image", pages=1, no_text=f"{NEEDS_OCR}: the file is a {image_format(data)} image")
-        return _read_image(reading, data, limits, rules, ocr) if ocr else reading
+        return _read_image(reading, data, limits, rules, ocr, way) if ocr else reading
     if kind == "p7m":
-        return _read_signed(data, limits, rules, ocr)
+        return _read_signed(data, limits, rules, ocr, way)
     if kind in ("html", "docx", "xlsx"):
         return _read_office(kind, data, limits, rules)
     for magic, name in _OTHERS:
@@ -64,7 +67,7 @@ def read_document(data: bytes, limits: Limits, *, rules: Rules, ocr: Ocr | None 
     )
 
 
-def _read_signed(data: bytes, limits: Limits, rules: Rules, ocr: Ocr | None) -> Reading:
+def _read_signed(data: bytes, limits: Limits, rules: Rules, ocr: Ocr | None, way: Way | None) -> Reading:
     from .envelope import signed_content  # few documents are signed
 
     content = signed_content(data)
@@ -72,7 +75,7 @@ def _read_signed(data: bytes, limits: Limits, rules: Rules, ocr: Ocr | None) -> 
         content = signed_content(content)  # signed by two
     if kind_of(content) == "p7m":
         raise InputError("the document is in more than two signed envelopes (.p7m) within each other")
-    reading = read_document(content, limits, rules=rules, ocr=ocr)
+    reading = read_document(content, limits, rules=rules, ocr=ocr, way=way)
     told = Finding(
         "signature.unchecked", "info", "read out of its signed envelope (.p7m); the signature is not checked"
     )
@@ -116,7 +119,7 @@ def scans_of(reading: Reading, data: bytes, limits: Limits, ocr: Ocr) -> Sequenc
     return range(1, reading.pages + 1) if ocr.mode == "always" and reading.kind == "pdf" else reading.textless
 
 
-def _read_pdf(data: bytes, limits: Limits, rules: Rules, ocr: Ocr | None) -> Reading:
+def _read_pdf(data: bytes, limits: Limits, rules: Rules, ocr: Ocr | None, way: Way | None) -> Reading:
     pdf = read_pdf(data, limits)
     text = "\f".join(page.text for page in pdf.pages)
     no_text = "" if text.strip() else NEEDS_OCR if pdf.textless else "the PDF has neither text nor images"
@@ -124,15 +127,15 @@ def _read_pdf(data: bytes, limits: Limits, rules: Rules, ocr: Ocr | None) -> Rea
     reading = _with_embedded_xml(reading, pdf, limits)
     pages = pdf.pages
     if ocr:
-        reading, pages = _recognised(reading, pages, data, limits, ocr)
+        reading, pages = _recognised(reading, pages, data, limits, ocr, way)
     return _with_rules(reading, pages, rules)
 
 
-def _read_image(reading: Reading, data: bytes, limits: Limits, rules: Rules, ocr: Ocr) -> Reading:
+def _read_image(reading: Reading, data: bytes, limits: Limits, rules: Rules, ocr: Ocr, way: Way | None) -> Reading:
     numbers = scans_of(reading, data, limits, ocr)
     blank = tuple(Page(number, 0.0, 0.0, "") for number in numbers)
     reading = replace(reading, pages=len(blank), textless=tuple(numbers))
-    return _with_rules(*_recognised(reading, blank, data, limits, ocr), rules)
+    return _with_rules(*_recognised(reading, blank, data, limits, ocr, way), rules)
 
 
 def _with_rules(reading: Reading, pages: Sequence[Page], rules: Rules) -> Reading:
@@ -148,14 +151,14 @@ def _with_rules(reading: Reading, pages: Sequence[Page], rules: Rules) -> Readin
 
 
 def _recognised(
-    reading: Reading, pages: Sequence[Page], data: bytes, limits: Limits, ocr: Ocr
+    reading: Reading, pages: Sequence[Page], data: bytes, limits: Limits, ocr: Ocr, way: Way | None
 ) -> tuple[Reading, tuple[Page, ...]]:
     """The reading and its pages with what OCR reads. A page that shows nothing but paper is not without text then; one
     that shows something that OCR can't read still is."""
-    from .ocr_pages import read_pages
+    from .ocr_pages import FIRST, read_pages
 
     numbers = scans_of(reading, data, limits, ocr)
-    shown = {found.page.number: found for found in read_pages(data, reading.kind, numbers, ocr, limits)}
+    shown = {found.page.number: found for found in read_pages(data, reading.kind, numbers, ocr, limits, way or FIRST)}
     found = {number: page for number, page in shown.items() if page.page.words}
     whole = tuple(found[page.number].page if page.number in found else page for page in pages)
     text = "\f".join(page.text for page in whole)
@@ -170,11 +173,11 @@ def _recognised(
     return reading, whole
 
 
-def read_again(reading: Reading, data: bytes, limits: Limits, ocr: Ocr) -> tuple[Page, ...]:
-    """The scanned pages of a document, read a second time and otherwise."""
+def read_again(reading: Reading, data: bytes, limits: Limits, ocr: Ocr, way: Way) -> tuple[Page, ...]:
+    """The scanned pages of a document, read once more in another way."""
     from .ocr_pages import read_pages
 
-    found: Sequence[Recognised] = tuple(read_pages(data, reading.kind, reading.scanned, ocr, limits, again=True))
+    found: Sequence[Recognised] = tuple(read_pages(data, reading.kind, reading.scanned, ocr, limits, way))
     return tuple(page.page for page in found)
 
 

@@ -20,7 +20,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 _UNITS = frozenset("BOV CHE CHW CLF COU MXV USN UYI UYW XAG XAU XDR XPD XPT".split())  # of account, on no invoice
 _CODE = "|".join(sorted(CURRENCIES - _UNITS))
 _CODE_BY_AMOUNT = re.compile(
-    rf"(?<![A-Za-z])(?:(?P<before>{_CODE})\s?-?(?=\d)|(?<=[\d.,\s]\d)\s?-?(?P<after>{_CODE})(?![A-Za-z])|\((?P<alone>{_CODE})\))"
+    rf"(?<![A-Za-z])(?:(?P<before>{_CODE})\s{{0,2}}-?(?=\d)|(?<=[\d.,\s]\d)\s?-?(?P<after>{_CODE})(?![A-Za-z])|\((?P<alone>{_CODE})\))"
 )
 _ANY_CODE = re.compile(rf"(?<![A-Za-z0-9])(?:{_CODE})(?![A-Za-z0-9])")
 _WORDS = frozenset("ALL TOP CUP TRY PEN MAD SOS SVC BHD".split())  # on their own, rather words and forms of companies
@@ -56,6 +56,8 @@ _DOLLAR_LANDS = (
     ("MXN", re.compile(r"\bRFC\b|\bM[ée]xico\b")),
 )
 _AMERICAN = re.compile(r"\b[A-Z]{2},? \d{5}(?:-\d{4})?\b|\bUnited States\b|\bUSA\b")
+_ACCOUNT = re.compile(r"\bIBAN\b|\bSWIFT\b", re.IGNORECASE)
+"""Beside these a currency is that of an account, of which a seller may have several."""
 _NEVER = re.compile(r"(?!)")
 # What currencies are called on pages that have neither code nor sign of theirs.
 _SPELT = {
@@ -124,14 +126,17 @@ def _currency(sheet: Sheet) -> str | None:
     stated = _stated(sheet)
     if stated:
         return stated
-    votes = Counter(next(filter(None, match.groups())) for match in _CODE_BY_AMOUNT.finditer(sheet.text))
+    text = "\n".join(
+        "  ".join(cell.text for cell in line.cells if not _ACCOUNT.search(cell.text)) for line in sheet.lines
+    )
+    votes = Counter(next(filter(None, match.groups())) for match in _CODE_BY_AMOUNT.finditer(text))
     for symbol, code in _SYMBOLS.items():
-        votes[code] += sheet.text.count(symbol)
+        votes[code] += text.count(symbol)
     for code, sign in _BY_AMOUNT:
-        votes[code] += len(sign.findall(sheet.text))
+        votes[code] += len(sign.findall(text))
     for name, code in _NAMES.items():
         votes[code] += sheet.text.count(name)
-    dollars = Counter(match.group() for match in _DOLLAR.finditer(sheet.text))
+    dollars = Counter(match.group() for match in _DOLLAR.finditer(text))
     for sign, code in _DOLLARS.items():
         votes[code] += dollars[sign]
     votes[_plain_dollar(sheet.text, votes)] += dollars["$"]
