@@ -126,3 +126,13 @@ def test_a_sum_under_the_tax_is_the_total_though_its_label_is_unreadable() -> No
     named = [Figure("subtotal", Decimal("40.00"), 1), Figure("tax", Decimal("8.00"), 2)]
     assert resolve([*named, Figure("unnamed", Decimal("48.00"), 3)], [], None).gross == Decimal("48.00")
     assert resolve([*named, Figure("unnamed", Decimal("40.00"), 3)], [], None).gross is None
+
+
+def test_cents_without_their_point_are_no_amounts() -> None:
+    """Else the cents of net, tax and total would add up, and confirm a wrong total."""
+    page = """
+        Subtotal      $16 50
+        Tax            $1 36
+        Amount Due    $17 86
+    """
+    assert read(page).gross_total is None

@@ -16,7 +16,7 @@ from .document import Word
 from .rules_figure_words import FIGURES
 from .rules_sheet import Line, Sheet, overlap
 
-_NUMBERS = re.compile(r"[\d.,%'’\s€$£¥₹:*()+\-–=/]|\b(?:eur|usd|chf|gbp|inr|in|aud|cad|incl|inkl)\b")
+_NUMBERS = re.compile(r"[\d.,%'’\s€$£¥₹:*()+\-–=/]|\b(?:eur|usd|chf|gbp|inr|in|aud|cad|rm|myr|incl|inkl)\b")
 _CODE = re.compile(
     rf"(?<![A-Za-z])(?:{'|'.join(sorted(CURRENCIES - {'ALL', 'TOP', 'TRY', 'NET', 'PEN', 'CUP'}))})(?![A-Za-z])"
 )
@@ -122,7 +122,8 @@ def _on_line(line: Line, mark: DecimalMark | None, above: Line | None) -> Iterat
         if _NUMBERS.sub("", folded[: len(head)]).strip():
             if label and values:
                 yield from _figure(label, values, line.index)
-            label, values = _whole_label(folded[: len(head)], cell, line, above), []
+            continued = f"{label} " if label and not values and folded.startswith("(") else ""
+            label, values = continued + _whole_label(folded[: len(head)], cell, line, above), []
         values += amounts
     if label and values:
         yield from _figure(label, values, line.index)
@@ -139,10 +140,16 @@ def _whole_label(label: str, cell: Word, line: Line, above: Line | None) -> str:
 
 
 def _figure(label: str, values: list[Decimal], line: int) -> Iterator[Figure]:
-    kind = kind_of(label) if len(label) <= _MAX_LABEL else None
+    kind = kind_of(label) if len(label) <= _MAX_LABEL and not _cents_apart(values) else None
     if kind and kind != "none" and abs(values[-1]) < _TOO_MUCH:
         rate = _PERCENT.search(label)
         yield Figure(kind, values[-1], line, tuple(values[:-1]), Decimal(rate[1].replace(",", ".")) if rate else None)
+
+
+def _cents_apart(values: Sequence[Decimal]) -> bool:
+    """Whether what looks like an amount may be the cents of one whose point OCR lost, as in "16 50"."""
+    last = values[-2:]
+    return len(last) == 2 and all(value.as_tuple().exponent == 0 for value in last) and 0 <= last[-1] < 100
 
 
 def _split(text: str, mark: DecimalMark | None) -> tuple[str, list[Decimal]]:
