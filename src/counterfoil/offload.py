@@ -184,6 +184,9 @@ def _stop(starting: Future[ProcessPool]) -> None:
     with suppress(Exception):  # it never started, or broke: no worker of it is left to kill
         pool = starting.result()
         pool.stop()
+        # Before its pipes go: a worker that is still starting would print a traceback about them.
+        for worker in list(cast(Any, pool)._pool_manager.worker_manager.workers.values()):
+            worker.kill()
         pool.join()
 
 
