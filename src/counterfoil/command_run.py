@@ -32,7 +32,7 @@ from .pace import Pace
 from .pipeline import Run
 from .prices import LIST_PRICES, Prices
 from .settings import Settings, Tools
-from .source import count, open_source, shards_for
+from .source import count, open_source, refuse_nowhere, shards_for
 from .spend import as_json
 from .worker import COMPANY_SEEN_EVERY, LEASE, Worker
 
@@ -106,6 +106,7 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         opening = open_model(calls, concurrency=concurrency, environ=environ) if calls else nullcontext()
         batches = open_batch_service(asked, environ) if asked and options.batch else nullcontext()
         preload = _PRELOAD if asked else _PRELOAD_OFFLINE
+        refuse_nowhere(options.source)  # before reading processes are started for it
         offload = await stack.enter_async_context(Offload(limits=limits, preload=preload))
         offload.warm()
         importing = asyncio.create_task(asyncio.to_thread(_import_client, calls))  # while the store answers

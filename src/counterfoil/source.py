@@ -97,6 +97,13 @@ class Source:
         return found.body
 
 
+def refuse_nowhere(location: str) -> None:
+    """Raises `SetupError` for a path where there is nothing, before anything is opened."""
+    path = local_path(location)
+    if path is not None and not path.exists():
+        raise SetupError(f"{location}: there is no such file or folder")
+
+
 async def open_source(
     location: str, *, out: str, include: Sequence[str] = (), limit: int | None = None, clock: Clock | None = None
 ) -> Source:
@@ -106,8 +113,7 @@ async def open_source(
     if path is not None:
         if path.is_file():
             return Source(FolderStore(path.parent), clock, limit=limit, only=path.name)
-        if not path.is_dir():
-            raise SetupError(f"{location}: there is no such file or folder")
+        refuse_nowhere(location)
         return Source(FolderStore(path), clock, include, limit, left_out=_within(path, local_path(out)))
     store, base, inside = open_store(location), location.rstrip("/") + "/", out.rstrip("/") + "/"
     left_out = inside.removeprefix(base).strip("/") if inside.startswith(base) else None
