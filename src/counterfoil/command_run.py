@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
-import signal
-import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack, nullcontext
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib import import_module
@@ -18,6 +16,7 @@ from typing import Any
 from .batch import open_batch_service
 from .clock import Clock
 from .command_run_batch import run_at, sentences, still_running
+from .command_run_signals import Signals
 from .display import Display, Snapshot
 from .document import Images, Limits, OcrMode, ReaderName
 from .errors import SetupError
@@ -92,9 +91,7 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
     _refuse_contradictions(options)
     schema = _own_schema(options)
     reader = "model" if schema else options.reader
-    prices = Prices.parse(options.price) if options.price else LIST_PRICES
-    if options.max_cost is not None and options.model and not prices.known(options.model):
-        raise SetupError(f"--max-cost: the price of {options.model} is not known; give it with --price INPUT/OUTPUT")
+    prices = _prices(options)
     started, clock, limits = time.monotonic(), Clock(), options.limits
     if options.model:
         _open_files(options.concurrency)
@@ -126,11 +123,7 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         manifest = await stack.enter_async_context(opened)
         _note_differences(manifest, options, about, display)
         pace = Pace(concurrency, rpm=options.rpm, tpm=options.tpm, clock=clock)
-        limited = options.rpm or options.tpm or options.max_cost is not None
-        joining = Worker.join(manifest, lease=options.lease, company=pace.share if limited else None)
-        worker = await stack.enter_async_context(joining)
-        if limited and worker.company > 1:  # until the others have made room
-            pace.hold(2 * COMPANY_SEEN_EVERY)
+        worker = await stack.enter_async_context(_joined(manifest, options, pace))
         await importing
         model = await stack.enter_async_context(opening)
         settings = Settings(
@@ -155,6 +148,24 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         for sentence in sentences(run, options.out):
             display.note(sentence)
         return await _report(run, started)
+
+
+def _prices(options: Options) -> Prices:
+    """What the calls of this run cost; known, if that is to be bounded."""
+    prices = Prices.parse(options.price) if options.price else LIST_PRICES
+    if options.max_cost is not None and options.model and not prices.known(options.model):
+        raise SetupError(f"--max-cost: the price of {options.model} is not known; give it with --price INPUT/OUTPUT")
+    return prices
+
+
+@asynccontextmanager
+async def _joined(manifest: Manifest, options: Options, pace: Pace) -> AsyncGenerator[Worker]:
+    """This run's worker; limits that all runs on one OUT share are divided by those that are alive."""
+    limited = options.rpm or options.tpm or options.max_cost is not None
+    async with Worker.join(manifest, lease=options.lease, company=pace.share if limited else None) as worker:
+        if limited and worker.company > 1:  # until the others have made room
+            pace.hold(2 * COMPANY_SEEN_EVERY)
+        yield worker
 
 
 def _own_schema(options: Options) -> OwnSchema | None:
@@ -295,38 +306,3 @@ async def _report(run: Run, started: float) -> Report:
         "containers": statuses[CONTAINER],
     }
     return Report(summary, failures, rows if statuses.total() <= _SHOWN else [], interrupted, run.cost_reached)
-
-
-class Signals:
-    """Ctrl-C and SIGTERM: the first stops claims and lets calls in flight end, the second stops at once, the third
-    leaves without tidying up."""
-
-    def __init__(self) -> None:
-        self._run: Run | None = None
-        self._count = 0
-        self._main = asyncio.current_task()
-
-    def __enter__(self) -> Signals:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self._received)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().remove_signal_handler(number)
-
-    def handle(self, run: Run) -> None:
-        """From now on a first signal stops this run gracefully."""
-        self._run = run
-        if self._count:
-            run.stop()
-
-    def _received(self) -> None:
-        self._count += 1
-        if self._count == 1 and self._run is not None:
-            self._run.stop()
-            print("stopping: calls in flight may end; again to stop at once", file=sys.stderr)  # noqa: T201
-        elif self._count <= 2 and self._main is not None:
-            self._main.cancel()
-        else:
-            os._exit(130)

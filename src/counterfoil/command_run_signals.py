@@ -1,0 +1,45 @@
+"""What Ctrl-C and SIGTERM mean to a run: it is asked to stop, then cancelled, and at the third left as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+from .pipeline import Run
+
+
+class Signals:
+    """Ctrl-C and SIGTERM: the first stops claims and lets calls in flight end, the second stops at once, the third
+    leaves without tidying up."""
+
+    def __init__(self) -> None:
+        self._run: Run | None = None
+        self._count = 0
+        self._main = asyncio.current_task()
+
+    def __enter__(self) -> Signals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._received)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    def handle(self, run: Run) -> None:
+        """From now on a first signal stops this run gracefully."""
+        self._run = run
+        if self._count:
+            run.stop()
+
+    def _received(self) -> None:
+        self._count += 1
+        if self._count == 1 and self._run is not None:
+            self._run.stop()
+            print("stopping: calls in flight may end; again to stop at once", file=sys.stderr)  # noqa: T201
+        elif self._count <= 2 and self._main is not None:
+            self._main.cancel()
+        else:
+            os._exit(130)
