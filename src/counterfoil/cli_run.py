@@ -13,7 +13,7 @@ from .cli_words import location, run_to_end
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from .command_run import Report
+    from .command_run_report import Report
 
 
 def _dollars(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Decimal | None:
@@ -146,7 +146,8 @@ def run(as_json: bool, quiet: bool, **options: Any) -> None:
     Run it again to resume: only what is not finished, new or changed is read. Several runs on one OUT share the work.
     Ctrl-C stops: calls in flight end and are recorded; press it again to stop at once.
     """
-    from .command_run import Options, run_batch
+    from .command_run import run_batch
+    from .command_run_options import Options
     from .display import Display
 
     report = run_to_end(run_batch(Options(**options), Display(quiet=quiet)))

@@ -6,8 +6,13 @@ import asyncio
 import os
 import signal
 import sys
+from typing import Protocol
 
-from .pipeline import Run
+
+class Stoppable(Protocol):
+    """A run, or many that are driven as one."""
+
+    def stop(self) -> None: ...
 
 
 class Signals:
@@ -15,26 +20,27 @@ class Signals:
     leaves without tidying up."""
 
     def __init__(self) -> None:
-        self._run: Run | None = None
+        self._run: Stoppable | None = None
         self._count = 0
         self._main = asyncio.current_task()
 
     def __enter__(self) -> Signals:
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self._received)
+            asyncio.get_running_loop().add_signal_handler(number, self.received)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().remove_signal_handler(number)
 
-    def handle(self, run: Run) -> None:
+    def handle(self, run: Stoppable) -> None:
         """From now on a first signal stops this run gracefully."""
         self._run = run
         if self._count:
             run.stop()
 
-    def _received(self) -> None:
+    def received(self) -> None:
+        """A signal came, or a word that means the same."""
         self._count += 1
         if self._count == 1 and self._run is not None:
             self._run.stop()
