@@ -23,6 +23,7 @@ FLOORS = [
     "cli",
     "cli_*",
     "command_* lab",
+    "web_*",
     "lab_*",
     "views",
     "display export* audit audit_batch tables",
@@ -67,6 +68,10 @@ HEAVY |= {
     "google",
     "httpx2",
     "anyio",
+    "starlette",
+    "uvicorn",
+    "jinja2",
+    "markupsafe",
 }
 
 

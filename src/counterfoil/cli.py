@@ -13,6 +13,7 @@ import click
 
 from .cli_lab import lab
 from .cli_run import run
+from .cli_serve import serve
 from .cli_words import AS_JSON, OUT, run_to_end
 
 if TYPE_CHECKING:
@@ -203,3 +204,4 @@ def batches(out: str, cancel: bool, as_json: bool, names: Sequence[str]) -> None
 
 cli.add_command(lab)
 cli.add_command(run)
+cli.add_command(serve)

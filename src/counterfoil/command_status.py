@@ -14,9 +14,9 @@ from .commit import Records
 from .display import counted, duration, spending
 from .document import Usage
 from .errors import ManifestCorrupt
-from .jsonfile import Json, decode
+from .jsonfile import decode
 from .kinds import CONTAINER, counted_as
-from .liveness import FOLDER, process_gone, same_machine
+from .liveness import FOLDER, seems_alive
 from .manifest import Manifest
 from .spend import as_json, batch_request, usage_of
 from .store import retried
@@ -113,18 +113,8 @@ async def _alive(manifest: Manifest, now: datetime) -> int:
             beat = decode(found.body, key) if found else None
         except ManifestCorrupt:
             continue
-        alive += beat is not None and _beats(beat, now)
+        alive += beat is not None and seems_alive(beat, now)
     return alive
-
-
-def _beats(beat: Json, now: datetime) -> bool:
-    if same_machine(beat):
-        return not process_gone(beat)
-    try:
-        age = (now - datetime.fromisoformat(beat["seen"])).total_seconds()
-        return age < 1.5 * float(beat["lease_s"])
-    except (KeyError, TypeError, ValueError):
-        return False
 
 
 def _print(summary: dict[str, Any], *, as_json: bool, in_place: bool) -> None:

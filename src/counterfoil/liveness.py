@@ -14,6 +14,7 @@ import socket
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -66,6 +67,18 @@ def process_gone(beat: Json) -> bool:
     except PermissionError:
         pass
     return bool(beat.get("process_start")) and process_start(pid) != beat["process_start"]
+
+
+def seems_alive(beat: Json, now: datetime) -> bool:
+    """For people, from one look at a heartbeat: its process is there, or, on another machine, it is recent by the clock
+    on the wall. No claim is ever decided by this."""
+    if same_machine(beat):
+        return not process_gone(beat)
+    try:
+        age = (now - datetime.fromisoformat(beat["seen"])).total_seconds()
+        return age < 1.5 * float(beat["lease_s"])
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 class Heart:

@@ -1,0 +1,156 @@
+"""`counterfoil serve`: opens the watched OUT and a socket, serves the page, and closes all whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import os
+import signal
+import socket
+from collections.abc import Callable, Collection, Generator
+from dataclasses import dataclass
+
+import uvicorn
+
+from .errors import SetupError
+from .manifest import Manifest
+from .web_app import application
+from .web_session import LEAST_TOKEN, Sessions, new_token
+from .web_site import Site
+from .web_watch import Watch
+
+FIRST_PORT = 8765
+_TRIED = 20
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_LAST_WORDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says; `port` None: the first that is free, 0: any."""
+
+    out: str
+    port: int | None = None
+    host: str = "127.0.0.1"
+    token: str | None = None
+    read_only: bool = False
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us, and lets open streams go when it ends: else it would wait for them."""
+
+    def __init__(self, config: uvicorn.Config, watch: Watch) -> None:
+        super().__init__(config)
+        self._watch = watch
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._watch.close()
+        await super().shutdown(sockets)
+
+
+async def serve(options: Options, say: Callable[[str], None]) -> None:
+    """Serves until it is told to stop; `say` is told the address once it can be opened."""
+    loopback = is_loopback(options.host)
+    token = _token(options, loopback)
+    manifest = await Manifest.read(options.out)
+    with listening(options.host, options.port) as sock:
+        port: int = sock.getsockname()[1]
+        watch = Watch(manifest)
+        site = Site(watch, Sessions(token, port), options.read_only)
+        hosts = {*_LOOPBACK, options.host.lower()} if loopback else None
+        server = _Server(_config(site, hosts), watch)
+        looking = asyncio.create_task(watch.run(), name="watch")
+        say(_address(options.host, port, token))
+        try:
+            with _stopped_by_signals(server):
+                await server.serve([sock])
+        finally:
+            looking.cancel()
+            await asyncio.wait([looking])
+
+
+def _config(site: Site, hosts: Collection[str] | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        application(site, hosts),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=_LAST_WORDS,
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches this address."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _token(options: Options, loopback: bool) -> str | None:
+    if options.token is not None and len(options.token) < LEAST_TOKEN:
+        raise SetupError(f"--token has {len(options.token)} characters; give it at least {LEAST_TOKEN}, or none")
+    return options.token or (None if loopback else new_token())
+
+
+@contextlib.contextmanager
+def listening(host: str, port: int | None) -> Generator[socket.socket]:
+    """A socket that listens; without a port the first free one from `FIRST_PORT`. `SetupError` where there is none."""
+    ports = [port] if port is not None else [*range(FIRST_PORT, FIRST_PORT + _TRIED), 0]
+    for one in ports:
+        try:
+            sock = _listen(host, one)
+        except OSError as exc:
+            if exc.errno != errno.EADDRINUSE:
+                raise SetupError(f"can't listen on {host}, port {one}: {exc.strerror or exc}") from exc
+        else:
+            with sock:
+                yield sock
+            return
+    raise SetupError(f"port {port} of {host} is in use; name another with --port, or leave it out for a free one")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(512)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _address(host: str, port: int, token: str | None) -> str:
+    name = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    return f"http://{name}:{port}/" + (f"?token={token}" if token else "")
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(server: uvicorn.Server) -> Generator[None]:
+    """The first Ctrl-C or SIGTERM ends it, the second at once."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if server.should_exit:
+            os._exit(0)
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
