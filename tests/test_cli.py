@@ -180,6 +180,36 @@ def test_list_show_and_status_tell_the_same_story(demo: Path):
         assert run.stdout.strip()
 
 
+def test_of_an_invoice_that_is_there_twice_both_documents_are_named_everywhere(tmp_path: Path):
+    """With `--duplicates note` the second is done all the same, and is read and paid for once."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.xml", "b.xml"):
+        shutil.copy(SAMPLES / "xrechnung-0101-ubl.xml", folder / name)
+    out = tmp_path / "out"
+    run = counterfoil("run", folder, "--out", out, "--duplicates", "note")
+    assert "2 done, 0 in review" in run.stdout
+    assert json.loads(counterfoil("verify", out, "--json").stdout)["breaches"] == []
+    records = {r["document"]: r for r in json.loads(counterfoil("list", out, "--json").stdout)}
+    [second] = [name for name, record in records.items() if "duplicate" in record]
+    [first] = records.keys() - {second}
+    assert records[first]["duplicates"] == [second]
+    assert (records[second]["duplicate"]["of"], records[second]["adopted"]) == (first, True)
+    status = json.loads(counterfoil("status", out, "--json").stdout)
+    assert (status["duplicates"], status["duplicates_named"]) == (1, [{"document": second, "of": first}])
+    assert f"1 duplicate: {second} is {first} again" in counterfoil("status", out).stdout
+    assert second in counterfoil("show", out, first).stdout
+    assert first in counterfoil("show", out, second).stdout
+    listed = counterfoil("list", out).stdout
+    assert f"again as {second}" in listed
+    assert f"duplicate.bytes of {first}" in listed
+    table = csv.DictReader(io.StringIO(counterfoil("export", out, "--format", "csv").stdout.removeprefix("\ufeff")))
+    assert {row["file"]: (row["duplicate_of"], row["duplicates"]) for row in table} == {
+        first: ("", second),
+        second: (first, ""),
+    }
+
+
 def test_an_unknown_document_is_a_sentence(demo: Path):
     """With a hint where the names are."""
     run = counterfoil("show", demo, "nobody.pdf")

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.virtual import virtual_clock, virtually
 
-from counterfoil.duplicates import Duplicate, Duplicates, key_of
+from counterfoil.duplicates import Duplicate, Duplicates, finding_of, key_of, named, noted, seconds_in
 from counterfoil.manifest import Manifest
 from counterfoil.results import Results, Stored
 from counterfoil.store_memory import MemoryStore
@@ -72,6 +72,34 @@ def test_the_same_bytes_name_the_document_that_their_result_was_made_for():
         assert await duplicates.first("a", stored("a").content) is None
 
     virtually(law())
+
+
+def test_a_noted_duplicate_is_a_warning_and_stays_done_and_nobody_looks_if_off():
+    """What else sends a document to review is not undone by the note."""
+
+    async def law() -> None:
+        manifest = await manifest_of(MemoryStore("memory://out"), "a", "b")
+        results = Results(manifest.store, manifest.clock)
+        assert await Duplicates(manifest, results, "off").first("a", stored("a").content) is None
+        assert [key async for key in manifest.store.list("duplicates")] == []
+        noting = Duplicates(manifest, results, "note")
+        assert await noting.first("a", stored("a").content) is None
+        found = await noting.first("b", stored("b").content)
+        assert found == Duplicate("duplicate.invoice", "a", noted=True)
+        for status in ("done", "review"):
+            facts = noted({"status": status, "findings": []}, found)
+            assert (facts["status"], facts["findings"]) == (status, ["duplicate.invoice"])
+            assert finding_of(facts["duplicate"]).severity == "warning"
+
+    virtually(law())
+
+
+def test_who_came_first_names_the_others_though_its_record_does_not():
+    """Derived from the records of the others, sorted."""
+    rows = [(name, {"duplicate": {"code": "duplicate.bytes", "of": "a"}}) for name in ("c", "b")]
+    seconds = seconds_in([("a", {}), *rows])
+    assert named("a", {"status": "done"}, seconds) == {"status": "done", "duplicates": ["b", "c"]}
+    assert named("b", {}, seconds) == {}
 
 
 def test_a_claim_that_its_document_no_longer_bears_out_goes_to_who_asks():

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from counterfoil.document import Finding
 from counterfoil.errors import SetupError
 from counterfoil.export import CSV_FIELDS, FORMATS, Row, record, write_csv, write_jsonl, write_parquet, write_xlsx
+from counterfoil.export_row import FACTS
 from counterfoil.invoice import Invoice, LineItem, TaxLine
 
 HOSTILE = [
@@ -106,7 +107,7 @@ def test_a_record_has_every_field_whether_or_not_anything_was_read() -> None:
     """Whoever reads the lines need not ask whether a key is there."""
     done, failed = jsonl(row(), FAILED)
     assert done.keys() == failed.keys()
-    assert {"file", "status", "reader", "reason", "findings", *Invoice.model_fields} == done.keys()
+    assert {*FACTS, "findings", *Invoice.model_fields} == done.keys()
     assert (failed["status"], failed["reason"]) == ("failed", "no text layer, needs OCR")
     assert (failed["gross_total"], failed["line_items"]) == (None, [])
     assert record(row()) == done

@@ -295,7 +295,8 @@ async def _result_breaches(manifest: Manifest, document: str, record: Record, re
         content = content_of(found.body, key)
     except ManifestCorrupt as exc:
         return [Breach("I7", document, str(exc))]
-    status = "review" if record.get("duplicate") else content["status"]  # that is the batch's to say, not the result's
+    again = record.get("duplicate")  # that is the batch's to say, not the result's
+    status = "review" if again and not again.get("noted") else content["status"]
     if (content.get("input"), status) != (record["input"], record["status"]):
         return [Breach("I7", document, f"its result {key} is of another input or status")]
     breach = _untold(document, record, content, key, report)

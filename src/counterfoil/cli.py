@@ -61,15 +61,9 @@ def status(out: str, as_json: bool, watch: bool) -> None:
 @AS_JSON
 def list_documents(out: str, statuses: Sequence[str], as_json: bool) -> None:
     """One line a document, all or those of a status."""
-    from .views import print_json, print_records
+    from .views import find_documents, print_json, print_records
 
-    async def wanted() -> list[tuple[str, Any]]:
-        from .manifest import Manifest
-
-        manifest = await Manifest.read(out)
-        return sorted([r async for r in manifest.records() if not statuses or r[1].get("status") in statuses])
-
-    rows = run_to_end(wanted())
+    rows = run_to_end(find_documents(out, statuses))
     if as_json:
         print_json([{"document": document, **record} for document, record in rows])
     else:

@@ -80,6 +80,13 @@ def _names(_context: click.Context, _parameter: click.Parameter, value: str | No
     help="A tax id of ours; repeatable. What is not addressed to us, or was sent by us, goes to review.",
 )
 @click.option(
+    "--duplicates",
+    type=click.Choice(["review", "note", "off"]),
+    default="review",
+    show_default=True,
+    help="The same invoice again, as a copy or in another format. review: the second goes there; note: it is told.",
+)
+@click.option(
     "--concurrency",
     type=click.IntRange(1, 100_000),
     default=128,

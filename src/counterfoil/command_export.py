@@ -6,13 +6,13 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .commit import Record
 from .document import Finding
-from .duplicates import finding_of
+from .duplicates import finding_of, seconds_of
 from .errors import ManifestCorrupt, SetupError
 from .export import FORMATS, Row
 from .export_data import Writer, data_writer
@@ -69,8 +69,10 @@ class Rows:
     def __init__(self, manifest: Manifest, loop: asyncio.AbstractEventLoop) -> None:
         self._manifest, self._loop = manifest, loop
         self._results = Results(manifest.store, manifest.clock)
+        self._seconds: Mapping[str, Sequence[str]] = {}
 
     def __iter__(self) -> Iterator[Row]:
+        self._seconds = self._wait(seconds_of(self._manifest))
         for shard in sorted(self._wait(self._manifest.marks())):
             yield from self._wait(self._shard(shard))
 
@@ -91,7 +93,7 @@ class Rows:
     async def _row(self, document: str, record: Record) -> Row:
         status, reason = str(record.get("status")), record.get("reason")
         if not record.get("result"):
-            return Row(document, status, None, None, (), reason)
+            return Row(document, status, None, None, (), reason, duplicates=self._seconds.get(document, ()))
         stored = await self._results.find(record["input"])
         if stored is None:
             raise ManifestCorrupt(
@@ -99,7 +101,8 @@ class Rows:
             )
         content = stored.content
         invoice, data = (None, content["data"]) if "data" in content else (invoice_of(content), None)
-        return Row(document, status, content["reader"], invoice, _findings(record, content), reason, data)
+        first, again = record.get("duplicate", {}).get("of"), self._seconds.get(document, ())
+        return Row(document, status, content["reader"], invoice, _findings(record, content), reason, data, first, again)
 
 
 def _findings(record: Record, content: Json) -> tuple[Finding, ...]:

@@ -103,6 +103,7 @@ async def opened_run(
             max_cost=options.max_cost,
             schema=schema,
             ours=options.ours,
+            duplicates=options.duplicates,
         )
         tools = Tools(place.source, place.manifest, worker, offload, pace, model)
         service = await stack.enter_async_context(batches)

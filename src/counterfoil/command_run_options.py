@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from .document import Images, Limits, OcrMode, ReaderName
+from .document import Images, Limits, OcrMode, OnDuplicates, ReaderName
 from .errors import SetupError
 from .form import OwnSchema
 from .prices import LIST_PRICES, Prices
@@ -26,6 +26,7 @@ class Options:
     ocr: OcrMode = "auto"
     languages: Sequence[str] = ()
     ours: tuple[str, ...] = ()
+    duplicates: OnDuplicates = "review"
     concurrency: int = 128
     rpm: int | None = None
     tpm: int | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 from .command_run_batch import still_running
 from .display import Snapshot
+from .duplicates import named, seconds_in
 from .kinds import CONTAINER
 from .pipeline import Run
 from .spend import as_json
@@ -55,6 +56,8 @@ async def report_of(run: Run, started: float) -> Report:
                 failures.append((document, record.get("reason", "")))
             if len(rows) < _SHOWN:
                 rows.append((document, record))
+    seconds = seconds_in(rows)
+    rows = [(document, named(document, record, seconds)) for document, record in rows]
     spent, interrupted = as_json(tally.usage), run.stopping and not run.cost_reached
     summary: dict[str, Any] = {
         "documents": statuses.total() - statuses[CONTAINER],

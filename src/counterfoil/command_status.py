@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .commit import Records
-from .display import counted, duration, spending
+from .display import counted, duration, printable, spending
 from .document import Usage
 from .errors import ManifestCorrupt
 from .jsonfile import decode
@@ -25,12 +25,16 @@ from .views import print_json
 
 _STATUSES = ("done", "review", "failed", "pending", "running")
 _WATCH_EVERY = 2.0
+_NAMED = 20
+"""Duplicates that are named; the others are counted."""
+_NAMED_TO_PEOPLE = 3
 _PACE_OVER = timedelta(minutes=5)
 
 
 @dataclass(slots=True)
 class Shard:
-    """What one shard adds to the counts. `ends`: when its documents were finished, the recent ones only."""
+    """What one shard adds to the counts. `ends`: when its documents were finished, the recent ones only; `duplicates`:
+    documents that are the same invoice as another, and that one."""
 
     statuses: Counter[str] = field(default_factory=Counter[str])
     adopted: int = 0
@@ -38,17 +42,20 @@ class Shard:
     in_batches: int = 0
     usage: Usage = field(default_factory=Usage)
     ends: list[datetime] = field(default_factory=list[datetime])
+    duplicates: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
     @classmethod
     def of(cls, records: Records, now: datetime) -> Shard:
         shard = cls()
-        for record in records.values():
+        for document, record in records.items():
             status = record.get("status", "")
             shard.statuses[counted_as(record)] += 1
             shard.adopted += bool(record.get("adopted"))
             shard.calls_out += bool(record.get("asking"))
             shard.in_batches += batch_request(record)
             shard.usage += usage_of(record)
+            if "duplicate" in record:
+                shard.duplicates.append((document, record["duplicate"]["of"]))
             history = record.get("history")
             if status in FINISHED and history:
                 end = datetime.fromisoformat(history[-1]["at"])
@@ -82,6 +89,7 @@ def _summary(shards: Iterable[Shard], workers: int, now: datetime) -> dict[str, 
         total.calls_out += shard.calls_out
         total.in_batches += shard.in_batches
         total.usage += shard.usage
+        total.duplicates += shard.duplicates
         total.ends += [end for end in shard.ends if now - end < _PACE_OVER]
     statuses, usage = total.statuses, total.usage
     span = (now - min(total.ends)).total_seconds() if total.ends else 0.0
@@ -94,6 +102,8 @@ def _summary(shards: Iterable[Shard], workers: int, now: datetime) -> dict[str, 
         "calls_out": total.calls_out,
         "in_batches": total.in_batches,
         "adopted": total.adopted,
+        "duplicates": len(total.duplicates),
+        "duplicates_named": [{"document": d, "of": first} for d, first in sorted(total.duplicates)[:_NAMED]],
         "documents_per_s": round(pace, 2),
         "workers_alive": workers,
         "seconds_left": round(left / pace) if pace else None if left else 0,
@@ -125,6 +135,7 @@ def _print(summary: dict[str, Any], *, as_json: bool, in_place: bool) -> None:
     lines = [
         *(f"{name:<9}{summary[name]:>9,}" for name in ("documents", *_STATUSES)),
         f"{spending(usage)}; {counted(summary['adopted'], 'result')} adopted",
+        *_duplicates(summary),
         *_calls_out(summary),
         *_in_batches(summary),
         _outlook(summary),
@@ -133,6 +144,14 @@ def _print(summary: dict[str, Any], *, as_json: bool, in_place: bool) -> None:
         sys.stdout.write("\x1b[H\x1b[J")
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+def _duplicates(summary: dict[str, Any]) -> list[str]:
+    count = summary["duplicates"]
+    shown = summary["duplicates_named"][:_NAMED_TO_PEOPLE]
+    pairs = [printable(f"{pair['document']} is {pair['of']} again") for pair in shown]
+    more = [f"{count - len(shown)} more, `list` names them"] if count > len(shown) else []
+    return [f"{counted(count, 'duplicate')}: {'; '.join([*pairs, *more])}"] if count else []
 
 
 def _calls_out(summary: dict[str, Any]) -> list[str]:

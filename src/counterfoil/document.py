@@ -18,6 +18,8 @@ Images = Literal["auto", "never", "always"]
 """Which pages a model sees as images: those without text, none, or all (their text as well)."""
 OcrMode = Literal["auto", "never", "always"]
 """Which pages OCR reads: those without usable text, none, or all (whatever text they have)."""
+OnDuplicates = Literal["review", "note", "off"]
+"""What becomes of an invoice that is there a second time: it goes to review, it bears a note, or nobody looks."""
 Severity = Literal["error", "warning", "info"]
 
 

@@ -5,14 +5,17 @@ for the first, however they race, and one that died after it wrote its key knows
 Before it is believed, the record that it names is asked: a document that was read otherwise since (a retry, a changed
 source) no longer holds it, and the key goes to whoever asks.
 
-A credit note is no duplicate of the invoice that it credits. This module decides nothing but who was first.
+A credit note is no duplicate of the invoice that it credits. What becomes of the second is the run's to say: review, a
+note on it, or nothing. The first can't be changed without a race, so that others are it again is never stored with it,
+but derived from their records by whoever reads (`seconds_of`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections import defaultdict
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -20,7 +23,7 @@ from typing import Any
 
 import orjson
 
-from .document import Finding
+from .document import Finding, OnDuplicates
 from .errors import Conflict, ManifestCorrupt
 from .jsonfile import Json, decode, encode
 from .manifest import Manifest
@@ -33,10 +36,12 @@ _REFUSALS = 20
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """What a record says of it: `code` is duplicate.bytes or duplicate.invoice, `of` the document that came first."""
+    """What a record says of it: `code` is duplicate.bytes or duplicate.invoice, `of` the document that came first;
+    `noted` if that is a warning only."""
 
     code: str
     of: str
+    noted: bool = False
 
 
 def key_of(content: Json) -> str | None:
@@ -65,37 +70,38 @@ def finding_of(duplicate: Mapping[str, Any]) -> Finding:
     """The finding on the document that came second, from its record."""
     what = "its bytes are those" if duplicate["code"] == "duplicate.bytes" else "it is the same invoice as that"
     message = f"{what} of {duplicate['of']}, which came first"
-    if duplicate["code"] == "duplicate.bytes":
-        return Finding("duplicate.bytes", "error", message)
-    return Finding("duplicate.invoice", "error", message, "invoice_number")
+    field = None if duplicate["code"] == "duplicate.bytes" else "invoice_number"
+    return Finding(duplicate["code"], "warning" if duplicate.get("noted") else "error", message, field)
 
 
 def noted(facts: Mapping[str, Any], duplicate: Duplicate | None) -> dict[str, Any]:
-    """The facts of a finished document, in review if it is a duplicate."""
+    """The facts of a finished document, in review if it is a duplicate that is more than noted."""
     if duplicate is None:
         return dict(facts)
     codes = sorted({*facts["findings"], duplicate.code})
-    named = {"code": duplicate.code, "of": duplicate.of}
+    named: dict[str, Any] = {"code": duplicate.code, "of": duplicate.of}
+    if duplicate.noted:
+        return {**facts, "findings": codes, "duplicate": named | {"noted": True}}
     return {**facts, "status": "review", "findings": codes, "duplicate": named}
 
 
 class Duplicates:
-    """The keys of one OUT."""
+    """The keys of one OUT, as a run wants them used: `off` neither asks nor leaves any."""
 
-    def __init__(self, manifest: Manifest, results: Results) -> None:
-        self._manifest, self._results = manifest, results
+    def __init__(self, manifest: Manifest, results: Results, then: OnDuplicates = "review") -> None:
+        self._manifest, self._results, self._then = manifest, results, then
 
     async def first(self, document: str, content: Json) -> Duplicate | None:
         """Which document came before this one, of whose result this is the content, with the same invoice; None if this
         is the first."""
-        key = key_of(content)
+        key = key_of(content) if self._then != "off" else None
         if key is None:
             return None
-        payer = content["document"]
+        payer, noted = content["document"], self._then == "note"
         if payer != document and await self._is_of(payer, content["input"]):
-            return Duplicate("duplicate.bytes", payer)
+            return Duplicate("duplicate.bytes", payer, noted)
         holder = await self._holder(key, document)
-        return Duplicate("duplicate.invoice", holder) if holder != document else None
+        return Duplicate("duplicate.invoice", holder, noted) if holder != document else None
 
     async def _holder(self, key: str, document: str) -> str:
         """Who holds a key: this document if nobody else does."""
@@ -136,8 +142,21 @@ def _write(store: Store, key: str, body: bytes, stale: str | None) -> Awaitable[
     return store.put_new(key, body) if stale is None else store.put_if(key, body, stale)
 
 
-async def seconds_of(manifest: Manifest) -> AsyncIterator[tuple[str, str]]:
-    """Every duplicate that the records tell of, as (the first, the second)."""
-    async for document, record in manifest.records():
+async def seconds_of(manifest: Manifest) -> Mapping[str, list[str]]:
+    """The documents that are the same invoice again, sorted, by the one that came first: from the records of the
+    former."""
+    return seconds_in([row async for row in manifest.records() if "duplicate" in row[1]])
+
+
+def seconds_in(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Mapping[str, list[str]]:
+    """As `seconds_of`, by these records (document, record)."""
+    seconds: defaultdict[str, list[str]] = defaultdict(list)
+    for document, record in rows:
         if "duplicate" in record:
-            yield record["duplicate"]["of"], document
+            seconds[record["duplicate"]["of"]].append(document)
+    return {first: sorted(again) for first, again in seconds.items()}
+
+
+def named(document: str, record: Mapping[str, Any], seconds: Mapping[str, list[str]]) -> dict[str, Any]:
+    """The record as it is shown: `duplicates` are the documents that are the same invoice again, if there are any."""
+    return {**record, **({"duplicates": seconds[document]} if document in seconds else {})}

@@ -20,17 +20,17 @@ from typing import BinaryIO, cast
 import orjson
 
 from .errors import SetupError
-from .export_row import FLAT_FIELDS, Row, findings, findings_told, printable, sound, values
+from .export_row import FACTS, FLAT_FIELDS, Row, findings, findings_told, printable, sound, values
 
 __all__ = ["CSV_FIELDS", "FORMATS", "Row", "record", "write_csv", "write_jsonl", "write_parquet", "write_xlsx"]
 
-CSV_FIELDS = ("file", "status", "reader", "reason", *FLAT_FIELDS, "line_count", "findings")
+CSV_FIELDS = (*FACTS, *FLAT_FIELDS, "line_count", "findings")
 # What a spreadsheet takes for the beginning of a formula, also in the full width of East Asian text.
 _FORMULA = tuple("=+-@＝＋－＠")
 
 
 def record(row: Row) -> dict[str, object]:
-    """The JSON object of a document: file, status, reader, reason, every field of `Invoice`, and the findings.
+    """The JSON object of a document: `FACTS`, every field of `Invoice`, and the findings.
 
     Amounts are decimal text and dates ISO text; without an invoice its fields are null and its lists empty.
     """
@@ -67,7 +67,7 @@ def write_csv(rows: Iterable[Row], out: BinaryIO) -> int:
 def _csv_cells(row: Row) -> list[str]:
     fields = values(row)
     told = findings_told(row)
-    facts = row.facts | {field: fields[field] for field in FLAT_FIELDS}
+    facts = row.cells | {field: fields[field] for field in FLAT_FIELDS}
     line_count = "" if row.invoice is None else str(len(fields["line_items"]))
     return [*(csv_cell(value) for value in facts.values()), line_count, csv_cell(told)]
 

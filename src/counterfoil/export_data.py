@@ -18,13 +18,11 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from .export import csv_cell, missing
-from .export_row import Row, findings, findings_told, sound
+from .export_row import FACTS, Row, findings, findings_told, sound
 from .schema_columns import value_at
 
 Columns = Mapping[str, Any]
 Writer = Callable[[Iterable[Row], BinaryIO], int]
-
-_FACTS = ("file", "status", "reader", "reason")
 
 
 def data_writer(form: str, columns: Columns) -> Writer:
@@ -64,7 +62,7 @@ def _flat(value: Any, kind: object) -> Any:
 
 def _name(path: str) -> str:
     """What a column is called: a field may be called like one of ours."""
-    return f"data.{path}" if path in (*_FACTS, "findings") else path
+    return f"data.{path}" if path in (*FACTS, "findings") else path
 
 
 def _names(columns: Columns) -> list[str]:
@@ -72,7 +70,7 @@ def _names(columns: Columns) -> list[str]:
 
 
 def _write_jsonl(_: Columns, rows: Iterable[Row], out: BinaryIO) -> int:
-    """One object a line: file, status, reader, reason, `data` by the schema (null if there is none), findings."""
+    """One object a line: `FACTS`, `data` by the schema (null if there is none), findings."""
     count = 0
     for count, row in enumerate(rows, 1):  # noqa: B007 - it is the number of rows
         told = {**row.facts, "data": sound(row.data), "findings": findings(row)}
@@ -84,11 +82,11 @@ def _write_csv(columns: Columns, rows: Iterable[Row], out: BinaryIO) -> int:
     text = io.TextIOWrapper(out, encoding="utf-8-sig", newline="", write_through=True)
     try:
         writer = csv.writer(text)
-        writer.writerow([*_FACTS, *(csv_cell(name) for name in _names(columns)), "findings"])
+        writer.writerow([*FACTS, *(csv_cell(name) for name in _names(columns)), "findings"])
         count = 0
         for count, row in enumerate(rows, 1):  # noqa: B007 - as above
             cells = [_flat(value, columns[path]) for path, value in _values(row, columns).items()]
-            writer.writerow([csv_cell(cell) for cell in (*row.facts.values(), *cells, findings_told(row))])
+            writer.writerow([csv_cell(cell) for cell in (*row.cells.values(), *cells, findings_told(row))])
         return count
     finally:
         text.flush()
@@ -114,14 +112,14 @@ def _write_xlsx(columns: Columns, rows: Iterable[Row], out: BinaryIO) -> int:
     except ImportError as exc:
         raise missing("Excel", "openpyxl", "excel") from exc
     book = open_book()
-    documents = Sheet(book, "Documents", [*_FACTS, *_names(columns), "findings"])
+    documents = Sheet(book, "Documents", [*FACTS, *_names(columns), "findings"])
     lists = {path: kinds for path, kinds in columns.items() if _is_list(kinds)}
     sheets = {path: Sheet(book, path, ["file", "line", *kinds]) for path, kinds in lists.items()}
     count = 0
     for count, row in enumerate(rows, 1):  # noqa: B007 - as above
         values = _values(row, columns)
         cells = [_flat(value, columns[path]) for path, value in values.items()]
-        documents.add([*row.facts.values(), *cells, findings_told(row) or None])
+        documents.add([*row.cells.values(), *cells, findings_told(row) or None])
         for path, sheet in sheets.items():
             _add_items(sheet, row, values[path], lists[path])
     for sheet in (documents, *sheets.values()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -13,6 +13,8 @@ DETAILS = "details"
 """What only e-invoices state, nested: JSON has it, tables do not."""
 INVOICE_FIELDS = tuple(Invoice.model_fields)
 LINE_FIELDS = tuple(field for field in LineItem.model_fields if field != DETAILS)
+FACTS = ("file", "status", "reader", "reason", "duplicate_of", "duplicates")
+"""What leads every record, whatever was read."""
 LISTS = ("line_items", "tax_lines", "allowances_charges")
 FLAT_FIELDS = tuple(field for field in INVOICE_FIELDS if field not in (*LISTS, DETAILS))
 
@@ -20,7 +22,8 @@ FLAT_FIELDS = tuple(field for field in INVOICE_FIELDS if field not in (*LISTS, D
 @dataclass(frozen=True, slots=True)
 class Row:
     """One document of a manifest. `invoice` and `reader` are None where nothing has been read (yet); `data` is there
-    instead of `invoice` where it was read by a schema of the user's own."""
+    instead of `invoice` where it was read by a schema of the user's own. `duplicate_of` names the
+    document with the same invoice that came first, `duplicates` those that came after this one."""
 
     file: str
     status: str
@@ -29,14 +32,20 @@ class Row:
     findings: tuple[Finding, ...]
     reason: str | None
     data: Mapping[str, Any] | None = None
+    duplicate_of: str | None = None
+    duplicates: Sequence[str] = ()
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What leads every record: file, status, reader, reason."""
-        return cast(
-            "dict[str, Any]",
-            sound({"file": self.file, "status": self.status, "reader": self.reader, "reason": self.reason}),
-        )
+        """What leads every record (`FACTS`): text or null, and `duplicates` as a list."""
+        facts = {name: getattr(self, name) for name in FACTS} | {"duplicates": list(self.duplicates)}
+        return cast("dict[str, Any]", sound(facts))
+
+    @property
+    def cells(self) -> dict[str, Any]:
+        """The facts as cells of a table."""
+        facts = self.facts
+        return facts | {"duplicates": "; ".join(facts["duplicates"]) or None}
 
 
 def values(row: Row) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 
 from .errors import SetupError
-from .export_row import FLAT_FIELDS, LINE_FIELDS, Row, findings_told, printable, values
+from .export_row import FACTS, FLAT_FIELDS, LINE_FIELDS, Row, findings_told, printable, values
 
-_INVOICES = ("file", "status", "reader", "reason", *FLAT_FIELDS, "line_count", "findings")
+_INVOICES = (*FACTS, *FLAT_FIELDS, "line_count", "findings")
 _LINES = ("file", "invoice_number", "currency", "line", *LINE_FIELDS)
 _MAX_ROWS = 1_048_576
 _MAX_TEXT = 32_767
@@ -40,7 +40,7 @@ def write(rows: Iterable[Row], out: BinaryIO) -> int:
         told = findings_told(row)
         flat = [fields[field] for field in FLAT_FIELDS]
         items = cast("list[dict[str, Any]]", fields["line_items"])
-        invoices.add([*row.facts.values(), *flat, None if row.invoice is None else len(items), told or None])
+        invoices.add([*row.cells.values(), *flat, None if row.invoice is None else len(items), told or None])
         for number, item in enumerate(items, 1):
             lines.add(
                 [

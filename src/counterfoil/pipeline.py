@@ -50,7 +50,7 @@ class Run:
         self.clock = tools.manifest.clock
         self.tally = Tally()
         self._results = Results(tools.manifest.store, self.clock)
-        self._duplicates = Duplicates(tools.manifest, self._results)
+        self._duplicates = Duplicates(tools.manifest, self._results, settings.duplicates)
         how = (settings.reader, self.model_name, settings.images, settings.schema, settings.ocr)
         self._recipe = recipe(*how, ours=settings.ours)
         self._parts = Parts(tools.source, tools.worker, tools.offload, settings.limits, tools.manifest.shards)

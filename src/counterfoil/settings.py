@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from .document import Images, Limits, Ocr, ReaderName, Usage
+from .document import Images, Limits, Ocr, OnDuplicates, ReaderName, Usage
 from .extract import NO_OCR
 from .form import Form, OwnSchema
 from .manifest import Manifest
@@ -25,7 +25,7 @@ class Settings:
     `max_attempts` bounds the calls for one answer, `call_timeout` each of them (s); `prices` say what they cost;
     `images` which pages a model sees; `ocr` reads pages without text; `max_cost` (US dollars) bounds what all calls of
     the OUT cost; `schema` is what documents are read by, if they are no invoices; `ours` are the tax ids of whom they
-    are for."""
+    are for; `duplicates` is what becomes of an invoice that is there a second time."""
 
     reader: ReaderName = "auto"
     concurrency: int = 128
@@ -40,6 +40,7 @@ class Settings:
     max_cost: Decimal | None = None
     schema: OwnSchema | None = None
     ours: tuple[str, ...] = ()
+    duplicates: OnDuplicates = "review"
 
     @property
     def form(self) -> Form | None:

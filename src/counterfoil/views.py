@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -35,6 +36,7 @@ _HEADER = (
     ("iban", "IBAN"),
 )
 
+_NAMED = 3
 _AMOUNTS = frozenset({"net_total", "tax_total", "gross_total", "prepaid", "amount_due"})
 
 
@@ -72,7 +74,8 @@ def print_records(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
 
 def _row(document: str, record: Mapping[str, Any]) -> list[str]:
     summary: Mapping[str, Any] = record.get("summary") or {}
-    notes = [*(f"{name} {value}" for name, value in summary.get("data", {}).items()), *record.get("findings", [])]
+    data = (f"{name} {value}" for name, value in summary.get("data", {}).items())
+    notes = [*data, *map(partial(_told, record), record.get("findings", [])), *_again(record)]
     cells = (
         document,
         record.get("status"),
@@ -85,6 +88,19 @@ def _row(document: str, record: Mapping[str, Any]) -> list[str]:
         record.get("reason") or ", ".join(notes),
     )
     return [printable(str(cell or "")) for cell in cells]
+
+
+def _told(record: Mapping[str, Any], code: str) -> str:
+    """The code of a finding; of a duplicate with the document that came first."""
+    duplicate = record.get("duplicate")
+    return f"{code} of {duplicate['of']}" if duplicate and duplicate["code"] == code else code
+
+
+def _again(record: Mapping[str, Any]) -> list[str]:
+    """The documents that are the same invoice again, the first few by name."""
+    again: Sequence[str] = record.get("duplicates", ())
+    more = [f"{len(again) - _NAMED} more"] if len(again) > _NAMED else []
+    return [f"again as {', '.join([*again[:_NAMED], *more])}"] if again else []
 
 
 def print_run(summary: Mapping[str, Any], out: str) -> None:
@@ -123,9 +139,26 @@ def print_failures(failures: Sequence[tuple[str, str]], total: int) -> None:
         sys.stderr.write(f"and {total - len(failures)} more: `counterfoil list OUT --status failed`\n")
 
 
+async def find_documents(out: str, statuses: Collection[str]) -> list[tuple[str, Record]]:
+    """The documents of these statuses (all if there are none) with their records, sorted; each that came first names
+    those that are the same invoice again."""
+    from .duplicates import named, seconds_in
+    from .manifest import Manifest
+
+    rows: list[tuple[str, Record]] = []
+    again: list[tuple[str, Record]] = []
+    async for document, record in (await Manifest.read(out)).records():
+        if not statuses or record.get("status") in statuses:
+            rows.append((document, record))
+        if "duplicate" in record:
+            again.append((document, record))
+    seconds = seconds_in(again)
+    return sorted((document, named(document, record, seconds)) for document, record in rows)
+
+
 async def find_document(out: str, document: str) -> tuple[Record, Json | None]:
     """The record and the result (None if it has none) of a document; `SetupError` if it is not known."""
-    from .duplicates import seconds_of
+    from .duplicates import named, seconds_of
     from .manifest import Manifest
     from .results import Results
 
@@ -134,8 +167,7 @@ async def find_document(out: str, document: str) -> tuple[Record, Json | None]:
     if record is None:
         raise SetupError(f"{document}: no such document in {out}; `counterfoil list {out}` names them")
     stored = await Results(manifest.store, manifest.clock).find(record["input"]) if record.get("result") else None
-    seconds = sorted([second async for first, second in seconds_of(manifest) if first == document]) if stored else []
-    return {**record, **({"duplicates": seconds} if seconds else {})}, stored.content if stored else None
+    return named(document, record, await seconds_of(manifest)), stored.content if stored else None
 
 
 def print_document(document: str, record: Record, result: Json | None) -> None:
