@@ -16,7 +16,7 @@ from typing import Any
 import openpyxl
 import pyarrow.parquet
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from counterfoil.document import Finding
@@ -219,6 +219,7 @@ def test_an_amount_that_excel_would_round_is_text_there() -> None:
     assert (done["gross_total"], done["issue_date"]) == ("1234567890123456.78", "1899-01-01")
 
 
+@settings(deadline=None)
 @given(st.decimals(min_value=-(10**12), max_value=10**12, places=2))
 def test_every_amount_is_the_same_in_every_format(amount: Decimal) -> None:
     """To the cent, and with its sign."""
