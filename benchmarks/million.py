@@ -57,11 +57,18 @@ class MadeUp(MemoryStore):
         return Object(_TEXT.format(key).encode(), "1")
 
 
-class Inline:
+class Readers:
     """Stands where the reading processes are: the body is the text."""
 
     async def run(self, _function: Callable[..., T], *args: Any) -> Any:
         return Examined(Reading("pdf", args[0].decode(), 1), None)
+
+
+class Judges:
+    """Stands where the process is that checks answers: it is done here, and counts."""
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        return function(*args)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,7 @@ async def _run(out: Path, documents: int) -> list[Tenth]:
         Manifest.open(str(out), shards=shards_for(total), about=about, clock=clock) as manifest,
         Worker.join(manifest) as worker,
     ):
-        tools: Any = (source, manifest, worker, Inline(), Pace(128, clock=clock), model)
+        tools: Any = (source, manifest, worker, Readers(), Judges(), Pace(128, clock=clock), model)
         run = Run(Tools(*tools), Settings("model", 128))
         watching = asyncio.create_task(_watch(run, documents))
         await run.work(known)

@@ -169,7 +169,7 @@ class Process:
             if limited and worker.company > 1:
                 pace.hold(2 * COMPANY_SEEN_EVERY)
             source = Source(self._source, clock)
-            tools = Tools(source, manifest, worker, Inline(), pace, self._model)  # type: ignore[arg-type]
+            tools = Tools(source, manifest, worker, Inline(), Inline(), pace, self._model)  # type: ignore[arg-type]
             self.run = Run(tools, self._settings)
             await self.run.work()
         return self.run

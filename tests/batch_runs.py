@@ -169,7 +169,8 @@ class BatchProcess:
             worker._heart._about["machine"] = f"machine-{self._seed}"  # its pid means nothing to the others
             await worker._heart.beat()
             pace = Pace(self._settings.concurrency, clock=clock)
-            tools = Tools(Source(self._source, clock), manifest, worker, Inline(), pace, self._model)  # type: ignore[arg-type]
+            source = Source(self._source, clock)
+            tools = Tools(source, manifest, worker, Inline(), Inline(), pace, self._model)  # type: ignore[arg-type]
             self.run = BatchRun(tools, self._settings, BatchBook(manifest), self.service, asks=self._asks)
             await self.run.work()
         return self.run

@@ -45,7 +45,7 @@ class Shelf:
         return Examined(Reading("pdf", self._text), None)
 
     async def go_on(self, *documents: str) -> None:
-        self.ahead.go_on((document, {"mark": MARK}) for document in documents)
+        self.ahead.go_on(lambda: ((document, {"mark": MARK}) for document in documents))
         await asyncio.sleep(0.01)
 
 
@@ -133,7 +133,8 @@ def test_the_next_documents_are_read_while_the_first_wait_for_their_answers():
         store, model = Mortal(MemoryStore("memory://ahead"), latency=0.01), ScriptedModel(answer_for, latency=5.0)
         async with Manifest.open(store, clock=clock) as manifest, Worker.join(manifest) as worker:
             offload: Any = Watched()
-            tools = Tools(Source(source, clock), manifest, worker, offload, Pace(2, clock=clock), model)
+            inline: Any = Inline()
+            tools = Tools(Source(source, clock), manifest, worker, offload, inline, Pace(2, clock=clock), model)
             run = Run(tools, Settings(concurrency=2))
             working = asyncio.create_task(run.work())
             await asyncio.sleep(4.0)

@@ -74,7 +74,7 @@ async def read_samples(names: str, out: Path, model: Model) -> dict[str, dict[st
     source = await open_source(str(SAMPLES), out=str(out), include=[names], limit=None, clock=clock)
     async with Offload(workers=1) as offload, Manifest.open(str(out), shards=1, about={}, clock=clock) as manifest:
         async with Worker.join(manifest) as worker:
-            tools = Tools(source, manifest, worker, offload, Pace(1, clock=clock), model)
+            tools = Tools(source, manifest, worker, offload, offload, Pace(1, clock=clock), model)
             await Run(tools, Settings("auto", 1, Limits())).work()
         return {name: record async for name, record in manifest.records()}
 

@@ -84,7 +84,9 @@ def test_a_new_batch_is_read_while_the_manifest_takes_its_plan():
         known = [entry async for entry in source.list()]
         async with Manifest.open(store, clock=clock) as manifest, Worker.join(manifest) as worker:
             offload: Any = Watched()
-            run = Run(Tools(Source(source, clock), manifest, worker, offload, Pace(4, clock=clock), good()), Settings())
+            judges: Any = Inline()
+            pace = Pace(4, clock=clock)
+            run = Run(Tools(Source(source, clock), manifest, worker, offload, judges, pace, good()), Settings())
             begun = asyncio.get_running_loop().time()
             await run.work(known)
         assert run.tally.finished["done"] == 4

@@ -51,6 +51,7 @@ class Ahead:
     ) -> None:
         self._fetch, self._examine, self._most, self._ready = fetch, examine, most, ready
         self._early: dict[str, Early] = {}
+        self._coming: dict[str, Mapping[str, Any]] = {}
         self._reading: set[asyncio.Task[Examined]] = set()
 
     def begin(self, documents: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
@@ -82,16 +83,20 @@ class Ahead:
     def take(self, document: str, mark: str) -> Early | None:
         """What was read, or is being read, of a document as of this mark; whoever takes it has it alone."""
         early = self._early.pop(document, None)
+        self._coming.pop(document, None)
         return early if early and early.mark == mark and not early.examined.cancelled() else None
 
-    def go_on(self, upcoming: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    def go_on(self, upcoming: Callable[[], Iterable[tuple[str, Mapping[str, Any]]]]) -> None:
         """Reads on, of documents (id, record) that nobody has claimed, where there is room; the others are let go."""
         if self._reading or len(self._early) > self._most - _AT_ONCE:
             return
-        free = dict(islice(upcoming, self._most))
-        self._early = {document: early for document, early in self._early.items() if document in free}
+        if not self._coming:
+            free = dict(islice(upcoming(), self._most))
+            self._early = {document: early for document, early in self._early.items() if document in free}
+            self._coming = {document: record for document, record in free.items() if document not in self._early}
         if sum(early.kept_bytes for early in self._early.values()) < _KEPT_BYTES:
-            self.begin(islice(((d, record) for d, record in free.items() if d not in self._early), _AT_ONCE))
+            fresh = list(islice(self._coming, _AT_ONCE))
+            self.begin((document, self._coming.pop(document)) for document in fresh)
 
     async def close(self) -> None:
         """Gives up whatever is still being read."""

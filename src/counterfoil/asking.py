@@ -13,7 +13,7 @@ from .claims import Claim
 from .cost_limit import CostLimit, CostReached, Withdrawn
 from .document import Reading, Usage
 from .errors import InputError, SetupError, Unavailable
-from .extract import Extraction, ask_model
+from .judging import Answered
 from .model import Model, Unreachable
 from .outcome import usage_of_error
 from .settings import Settings, Tally, Tools
@@ -35,9 +35,11 @@ class Asker:
             else None
         )
 
-    async def ask(self, claim: Claim, reading: Reading) -> Extraction:
+    async def ask(self, claim: Claim, reading: Reading) -> Answered:
         """What the model makes of a document. Raises `InputError` if it gives no answer, `SetupError` if it can't be
         reached at all, `Stopped` if the run is being stopped, and `ClaimLost`."""
+
+        from .extract_model import extract_with_model  # a run starts faster without the model's part
 
         async def permit(so_far: Usage) -> None:
             """No call goes out once the run is stopping or the claim is lost, nor before the record says so."""
@@ -49,22 +51,21 @@ class Asker:
 
         settings, limit = self._settings, self._cost_limit
         try:
-            extraction = await ask_model(
-                reading,
+            fields, claim.used = await extract_with_model(
+                reading.text,
                 claim.document,
                 limit.watching(self._model, claim) if limit else self._model,
                 self._tools.pace,
-                permit,
-                self._brake.clock.utc().date(),
-                self._brake.clock,
+                images=reading.images,
+                sleep=self._brake.clock.sleep,
+                random=self._brake.clock.random,
                 max_attempts=settings.max_attempts,
-                call_timeout=settings.call_timeout,
+                permit=permit,
+                deadline=settings.call_timeout,
                 prices=settings.prices,
                 form=settings.form,
-                ours=settings.ours,
             )
-            claim.used = extraction.usage
-            return extraction
+            return Answered(fields, claim.used)
         except BaseException as exc:
             claim.used = usage_of_error(exc)  # however it ended, it may have to be paid
             if isinstance(exc, Unreachable) and not (claim.used + self._tally.usage).calls:  # no document's fault

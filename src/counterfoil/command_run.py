@@ -7,7 +7,7 @@ import os
 import resource
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -19,7 +19,7 @@ from .command_run_place import at_out
 from .command_run_report import Report, report_of, snapshot
 from .command_run_signals import Signals
 from .display import Display
-from .errors import SetupError
+from .errors import SetupError, Unavailable
 from .manifest import Manifest
 from .model import calls_at_once, import_client, open_model
 from .offload import Offload
@@ -33,6 +33,8 @@ from .worker import COMPANY_SEEN_EVERY, Worker
 
 # What a reading process imports before its first document.
 _PRELOAD = ("counterfoil.extract", "counterfoil.reader")
+_PRELOAD_JUDGES = ("counterfoil.extract", "counterfoil.checks", "counterfoil.checks_provenance")
+_JUDGED_AHEAD = 16
 _PRELOAD_OFFLINE = (*_PRELOAD, "counterfoil.einvoice", "counterfoil.rules", "counterfoil.checks")
 # Seconds from the import of a model's client until its answers arrive, or more.
 _FIRST_ANSWER = 0.8
@@ -56,6 +58,7 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         async with display.following(lambda: snapshot(run, started)):
             await run.work(known)
         run.tools.offload.retire()
+        run.tools.judges.retire()
         for sentence in sentences(run, options.out):
             display.note(sentence)
         return await report_of(run, started)
@@ -83,8 +86,11 @@ async def opened_run(
         offload = await stack.enter_async_context(Offload(workers=readers, limits=limits, preload=preload))
         offload.warm()
         importing = asyncio.create_task(asyncio.to_thread(_import_client, calls))  # while the store answers
+        judges = await stack.enter_async_context(
+            Offload(workers=1, limits=limits, preload=_PRELOAD_JUDGES, ahead=_JUDGED_AHEAD)
+        )
         if asked:
-            judging = asyncio.create_task(_get_ready_to_judge(importing, prices, clock), name="imports")
+            judging = asyncio.create_task(_get_ready_to_judge(importing, judges, prices, clock), name="imports")
             stack.callback(judging.cancel)
         place = await stack.enter_async_context(at_out(options, schema, display, clock, planned=share is not None))
         pace = Pace(concurrency, rpm=options.rpm, tpm=options.tpm, clock=clock)
@@ -105,7 +111,7 @@ async def opened_run(
             ours=options.ours,
             duplicates=options.duplicates,
         )
-        tools = Tools(place.source, place.manifest, worker, offload, pace, model)
+        tools = Tools(place.source, place.manifest, worker, offload, judges, pace, model)
         service = await stack.enter_async_context(batches)
         run = await run_at(stack, tools, settings, service, model=asked, environ=environ)
         signals.handle(run)
@@ -141,11 +147,12 @@ def _import_client(model: str | None) -> None:
         import_client(model)
 
 
-async def _get_ready_to_judge(importing: asyncio.Task[None], prices: Prices, clock: Clock) -> None:
-    """Once the client is there, imports what the first call needs, then what its answer needs, but not while documents
-    are read for the first: in a thread, so that the loop need not stand still for it."""
+async def _get_ready_to_judge(importing: asyncio.Task[None], judges: Offload, prices: Prices, clock: Clock) -> None:
+    """Once the client is there, imports what the first call needs, then gets ready for its answer, but not while
+    documents are read for the first: in a thread, so that the loop need not stand still for it."""
     await asyncio.wait([importing])
     await asyncio.to_thread(import_module, ".extract_model", __package__)
     await clock.sleep(_FIRST_ANSWER)
-    await asyncio.to_thread(import_module, ".checks", __package__)
+    with suppress(Unavailable):  # the run is over already
+        judges.warm()
     await asyncio.to_thread(prices.load)

@@ -1,13 +1,13 @@
 """From a document's bytes to a checked invoice: which reader speaks, and what the checks say of it.
 
-`examine` runs in a worker process and does everything that needs no model. `ask_model` runs on the loop and does the
-rest. Neither decides where anything is stored. What only one of them needs is imported there: a worker that reads for a
-model is ready in half the time without the checks and what they stand on.
+`examine` does everything that needs no model, `checked` says what the checks make of what a reader read. Both run in
+worker processes, and neither decides where anything is stored. What only one of them needs is imported there: a worker
+that reads for a model is ready in half the time without the checks and what they stand on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -17,14 +17,10 @@ from .errors import InputError
 from .kinds import CONTAINER, CONTAINERS, kind_of
 
 if TYPE_CHECKING:
-    from .clock import Clock
     from .containers import Part
-    from .form import Form, OwnSchema
+    from .form import OwnSchema
     from .invoice import Invoice
-    from .model import Model
     from .ocr_pages import Way
-    from .pace import Pace
-    from .prices import Prices
     from .reader import Rules
 
 # Part of every input's name: a new number reads finished inputs anew. Raise it when readers or checks change meaning.
@@ -209,47 +205,6 @@ def _unread_told(reading: Reading) -> Reading:
         return reading
     message = f"not read, as without text: page {', '.join(unread)}; a model that sees images would read it"
     return replace(reading, findings=(*reading.findings, Finding("page.unread", "error", message)))
-
-
-async def ask_model(
-    reading: Reading,
-    name: str,
-    model: Model,
-    pace: Pace,
-    permit: Callable[[Usage], Awaitable[None]],
-    today: date,
-    clock: Clock,
-    *,
-    max_attempts: int,
-    call_timeout: float,
-    prices: Prices,
-    form: Form | None = None,
-    ours: Sequence[str] = (),
-) -> Extraction:
-    """Has the model read the text and see the images. `permit` is awaited before each call and forbids it by raising;
-    `max_attempts` bounds the calls for one answer, `call_timeout` each of them (s), `prices` cost them. An error that
-    ends this bears what was used as its `usage`. `form` is what is asked for, an invoice if None."""
-    from .extract_model import extract_with_model
-
-    fields, usage = await extract_with_model(
-        reading.text,
-        name,
-        model,
-        pace,
-        sleep=clock.sleep,
-        random=clock.random,
-        permit=permit,
-        max_attempts=max_attempts,
-        deadline=call_timeout,
-        images=reading.images,
-        prices=prices,
-        form=form,
-    )
-    try:
-        return checked(fields, "model", reading, today, usage, ours)
-    except Exception as error:
-        error.__dict__["usage"] = usage
-        raise
 
 
 def checked(

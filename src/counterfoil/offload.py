@@ -30,8 +30,9 @@ from .errors import InputError, SetupError, Unavailable
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-# Tasks handed to the pool at a time, for each worker: one that runs and one that waits in the pipe.
-_AHEAD = 2
+# Tasks handed to the pool at a time, for each worker, unless it is told otherwise: those in the pipe are taken at once,
+# while the next from here has to wait for a busy loop.
+_AHEAD = 8
 # A worker is replaced after so many tasks, so that a leak in a native library stays small.
 _MAX_TASKS = 1000
 # How often a task is tried again because something that was not its fault took its worker or the pool.
@@ -51,16 +52,22 @@ class Offload:
 
     `workers` defaults to the number of usable cores. `preload` names modules that a worker imports before its first
     task. Of `limits` it applies `seconds` (running time of one call) and `memory_bytes` (on top of what an idle worker
-    has; Linux only). Workers start with the first call, or with `warm`.
+    has; Linux only). `ahead` is how many tasks a worker may have, with those that wait in its pipe: more where tasks
+    are so short that it would wait for the next. Workers start with the first call, or with `warm`.
     """
 
     def __init__(
-        self, *, workers: int | None = None, limits: Limits | None = None, preload: Sequence[str] = ()
+        self,
+        *,
+        workers: int | None = None,
+        limits: Limits | None = None,
+        preload: Sequence[str] = (),
+        ahead: int = _AHEAD,
     ) -> None:
         self._workers = workers or _usable_cores()
         self._limits = limits or Limits()
         self._preload = tuple(preload)
-        self._room = asyncio.Semaphore(_AHEAD * self._workers)
+        self._room = asyncio.Semaphore(ahead * self._workers)
         # One thread for the life of the pool: on Linux a worker is told to die when the *thread* that made it ends.
         self._thread: ThreadPoolExecutor | None = None
         self._pool: Future[ProcessPool] | None = None

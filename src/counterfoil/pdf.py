@@ -35,6 +35,8 @@ _SCANNED = 0.5
 _FEW_SHAPES = 20
 """Lines and frames on a page that is otherwise empty; text drawn as outlines has more."""
 _STRANGE = 0.2
+_NONE = ("Co", "Cn", "Cc")
+"""Categories of characters that mean nothing by themselves."""
 _LEAST_ALNUM = 0.35
 _LEAST_WORDS = 8
 _LATIN_WORD = re.compile(r"(?<![^\W\d_])[A-Za-zÀ-ÿ]{4,}(?![^\W\d_])")
@@ -240,9 +242,11 @@ def _is_textless(read: Page, page: Any) -> bool:
 def is_garbage(text: str) -> bool:
     """Whether a text layer says nothing: characters without meaning, more signs than letters, or, in Latin letters,
     words without vowels. That is what fonts without a table of their characters, and bad OCR, leave behind."""
-    shown = [char for char in text if not char.isspace()]
-    strange = sum(char == "\ufffd" or unicodedata.category(char) in ("Co", "Cn", "Cc") for char in shown)
-    if strange > _STRANGE * len(shown) or sum(map(str.isalnum, shown)) < _LEAST_ALNUM * len(shown):
+    shown = {char: times for char, times in Counter(text).items() if not char.isspace()}
+    count = sum(shown.values())
+    strange = sum(times for char, times in shown.items() if char == "\ufffd" or unicodedata.category(char) in _NONE)
+    letters = sum(times for char, times in shown.items() if char.isalnum())
+    if strange > _STRANGE * count or letters < _LEAST_ALNUM * count:
         return True
     words = _LATIN_WORD.findall(text)
     return len(words) >= _LEAST_WORDS and sum(map(bool, map(_VOWEL.search, words))) < 0.5 * len(words)

@@ -1,8 +1,8 @@
 """The run: documents on their way from the source to the manifest, as many at once as there is room for.
 
-    source --> plan --> claim --> fetch --> examine (worker process) --> ask the model --> keep result --> record
-                 ^                                |
-                 +------ parts of a container ----+
+    source --> plan --> claim --> fetch --> examine --> ask the model --> judge --> keep result --> record
+                 ^                     (worker process)             (worker process)
+                 +--- parts of a container ---+
 
 A bad document is an outcome (`failed`, with a reason), never an exception that ends the run; exceptions are about the
 run. A paid answer is never lost: once it is there, its result and its record are written even if the run is being
@@ -17,15 +17,17 @@ from hashlib import sha256
 from typing import Any
 from weakref import WeakValueDictionary
 
+from .adoption import Adoption
 from .ahead import Ahead
 from .asking import Asker
 from .brake import Brake, Stopped
 from .claims import Claim
-from .document import Usage
+from .document import Reading, Usage
 from .duplicates import Duplicate, Duplicates, noted
 from .errors import ClaimLost, CounterfoilError, InputError
 from .extract import Examined, Extraction, examine, recipe, recipe_of
 from .jsonfile import encode
+from .judging import Answered, judged
 from .kinds import CONTAINER
 from .outcome import facts_of, result_content, untold_usage
 from .parts import Parts
@@ -50,6 +52,7 @@ class Run:
         self.clock = tools.manifest.clock
         self.tally = Tally()
         self._results = Results(tools.manifest.store, self.clock)
+        self._adoption = Adoption(self._results, tools.worker)
         self._duplicates = Duplicates(tools.manifest, self._results, settings.duplicates)
         how = (settings.reader, self.model_name, settings.images, settings.schema, settings.ocr)
         self._recipe = recipe(*how, ours=settings.ours)
@@ -85,6 +88,7 @@ class Run:
 
     async def work(self, known: Sequence[Entry] | None = None) -> None:
         """Brings every document of the source to an end, sharing the work with whoever else is at this manifest."""
+        self._adoption.begin()
         planning = asyncio.create_task(self._plan(known), name="plan")
         if known and not self.tools.worker.statuses:
             next_ones = [entry for entry in known if self.tools.worker.is_next(entry.key)][: self._room()]
@@ -115,7 +119,7 @@ class Run:
         """What comes next, while no claimed document waits to be read: the readers would idle until answers come."""
         idle = not self._unread and not (self._first_wave and self._room() > 0)
         if idle and self._asker and not self.stopping:
-            self._ahead.go_on(self.tools.worker.upcoming())
+            self._ahead.go_on(self.tools.worker.upcoming)
 
     # --- which documents, and when
 
@@ -250,7 +254,7 @@ class Run:
         name = claim.input = input_of(digest, self._recipe, claim.record.get("take", 0))
         async with self._inputs.setdefault(name, asyncio.Lock()):  # equal documents wait for the first, and adopt
             # Equal archives have parts of their own, so theirs is not adopted unseen.
-            if (stored := await self._results.find(name)) and stored.content["reader"] != CONTAINER:
+            if (stored := await self._adoption.find(claim, name)) and stored.content["reader"] != CONTAINER:
                 await settled(self._settle(claim, name, stored, adopted=True))
                 return
             examined = await (early.examined if early else self._examine(body))
@@ -260,15 +264,15 @@ class Run:
             how = recipe_of(examined, self._recipe, self.settings.ocr)
             if how != self._recipe:
                 name = claim.input = input_of(digest, how, claim.record.get("take", 0))
-                if scanned := await self._results.find(name):
+                if scanned := await self._adoption.find(claim, name):
                     await settled(self._settle(claim, name, scanned, adopted=True))
                     return
-            extraction = examined.extraction or await self._ask(claim, examined)
-            if extraction is not None:
+            made = examined.extraction or await self._ask(claim, examined)
+            if made is not None:
                 self._recording += 1
                 self.tools.worker.news.set()
                 try:
-                    await settled(self._keep(claim, name, extraction, how))
+                    await settled(self._keep(claim, name, made, examined.reading, how))
                 finally:
                     self._recording -= 1
 
@@ -289,17 +293,23 @@ class Run:
         seconds = limits.seconds + 4 * limits.ocr_seconds * examined.scans
         return await self.tools.offload.run(examine, body, *how, settings.ocr, True, settings.ours, seconds=seconds)
 
-    async def _ask(self, claim: Claim, examined: Examined) -> Extraction | None:
+    async def _ask(self, claim: Claim, examined: Examined) -> Answered | None:
         """What the model makes of a document; None if the claim was left to somebody who will ask it."""
         assert self._asker is not None, "only with a model is a document left to it"
         return await self._asker.ask(claim, examined.reading)
 
-    async def _keep(self, claim: Claim, name: str, extraction: Extraction, how: Mapping[str, Any]) -> None:
+    async def _keep(
+        self, claim: Claim, name: str, made: Extraction | Answered, reading: Reading, how: Mapping[str, Any]
+    ) -> None:
         """Stores a result, then records it: in that order, so that a finished record always has its result."""
+        extraction = made if isinstance(made, Extraction) else await self._judged(made, reading)
         content = result_content(claim, name, extraction, how, self.tools.manifest.writer, self.clock.stamp())
         judging = asyncio.create_task(self._duplicates.first(claim.document, content))  # beside the write, not after it
         stored, ours = await self._results.keep(name, encode(content))
         await self._settle(claim, name, stored, adopted=not ours, judging=judging)
+
+    async def _judged(self, answer: Answered, reading: Reading) -> Extraction:
+        return await judged(answer, reading, self.tools.judges, self.clock.utc().date(), self.settings.ours)
 
     async def _settle(
         self,

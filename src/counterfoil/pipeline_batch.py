@@ -21,7 +21,8 @@ from .batch_turns import Again, follow
 from .batch_watch import BatchWatch
 from .claims import Claim
 from .errors import CounterfoilError
-from .extract import Examined, Extraction, checked
+from .extract import Examined
+from .judging import Answered
 from .model import Request
 from .model_answer import invoice_form
 from .pipeline import Run
@@ -131,7 +132,7 @@ class BatchRun(Run):
         outcome, claim.owed = await self._answers.of(self._watch.known[batch["name"]], batch)
         self._outcomes[claim] = outcome
 
-    async def _ask(self, claim: Claim, examined: Examined) -> Extraction | None:
+    async def _ask(self, claim: Claim, examined: Examined) -> Answered | None:
         reading = examined.reading
         form = self.settings.form or invoice_form()
         turns = opening(reading.text, claim.document, reading.images, form.instructions)
@@ -141,7 +142,7 @@ class BatchRun(Run):
             found = follow(outcome, batch, turns, form, max_attempts=self.settings.max_attempts)
             if not isinstance(found, Again):
                 claim.request = batch["request"]
-                return checked(found, "model", reading, self.clock.utc().date(), claim.owed, self.settings.ours)
+                return Answered(found, claim.owed)
             again = found
         if self._submitter is None:
             await self._forget_batch(claim)

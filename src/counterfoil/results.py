@@ -63,6 +63,14 @@ class Results:
         found = await retried(self._clock, lambda: self._store.get(key))
         return None if found is None else Stored(key, digest(found.body), content_of(found.body, key))
 
+    async def any(self) -> bool:
+        """Whether there is a result at all, of whatever input; one request where there is none."""
+
+        async def listed() -> int:
+            return sum([1 async for _ in self._store.list("results")])  # to its end: a listing that is left stays open
+
+        return await retried(self._clock, listed) > 0
+
     async def keep(self, name: str, body: bytes) -> tuple[Stored, bool]:
         """Writes a result unless there is one; returns the one in force, and whether it is this one."""
         key = result_key(name)

@@ -59,11 +59,13 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """The opened components of a run, all passed in."""
+    """The opened components of a run, all passed in. `offload` reads documents, `judges` checks what a model says of
+    them: an answer that is paid for does not wait until a scan is read."""
 
     source: Source
     manifest: Manifest
     worker: Worker
     offload: Offload
+    judges: Offload
     pace: Pace
     model: Model | None = None

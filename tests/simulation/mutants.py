@@ -174,7 +174,7 @@ MUTANTS = (
         "results are not looked for",
         pipeline.Run,
         "_outcome",
-        "(stored := await self._results.find(name)) and",
+        "(stored := await self._adoption.find(claim, name)) and",
         "(stored := None) and",
     ),
     Mutant(
@@ -188,7 +188,7 @@ MUTANTS = (
         "a paid answer can be cancelled",
         pipeline.Run,
         "_outcome",
-        "await settled(self._keep(claim, name, extraction, how))",
-        "await self._keep(claim, name, extraction, how)",
+        "await settled(self._keep(claim, name, made, examined.reading, how))",
+        "await self._keep(claim, name, made, examined.reading, how)",
     ),
 )
