@@ -12,7 +12,7 @@ import asyncio
 import os
 import socket
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -83,10 +83,13 @@ def seems_alive(beat: Json, now: datetime) -> bool:
 
 class Heart:
     """This worker's own heartbeat. `silences` counts how often the last one was too long ago to be sure of our claims:
-    others may have taken them over then."""
+    others may have taken them over then. `tells` gives what people who watch may want to know of its pace."""
 
-    def __init__(self, store: Store, worker: str, clock: Clock, lease: float) -> None:
+    def __init__(
+        self, store: Store, worker: str, clock: Clock, lease: float, tells: Callable[[], Json] | None = None
+    ) -> None:
         self._store, self._worker, self._clock, self._lease = store, worker, clock, lease
+        self._tells = tells
         self._beats = 0
         self._last = clock.monotonic()
         self.silences = 0
@@ -126,7 +129,8 @@ class Heart:
         """
         self._beats += 1
         begun = self._clock.monotonic()
-        body = encode(self._about | {"counter": self._beats, "seen": self._clock.stamp()})
+        told = {"pace": self._tells()} if self._tells else {}
+        body = encode(self._about | {"counter": self._beats, "seen": self._clock.stamp(), **told})
         try:
             async with asyncio.timeout(self._lease / 4):
                 await self._store.put(heartbeat_key(self._worker), body)

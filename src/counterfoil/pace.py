@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from math import isfinite
 
 from .allowance import Allowance
 from .clock import Clock
@@ -57,6 +58,7 @@ class Pace:
         self._workers = 1
         self._started = 0
         self._spent = 0.0
+        self._refusals = 0
         self.in_flight = 0
         """Calls that have their slot now."""
 
@@ -72,6 +74,14 @@ class Pace:
                 yield slot
             finally:
                 self.in_flight -= 1
+
+    def told(self) -> dict[str, float | None]:
+        """For people who watch: calls in flight, refusals for the rate so far, seconds that the server wants to hear
+        nothing, and the calls a minute that it was found to bear (None: no limit was met)."""
+        now = self._clock.monotonic()
+        rate, held = self._found.rate(now), max(self._held_until - now, 0.0)
+        found = round(60 * rate, 1) if isfinite(rate) else None
+        return {"in_flight": self.in_flight, "refused": self._refusals, "held_s": round(held, 1), "a_minute": found}
 
     def now(self) -> float:
         """Seconds on the clock that the pace goes by."""
@@ -102,6 +112,7 @@ class Pace:
 
     def refused(self, slot: Slot, retry_after: float | None = None, allowances: Sequence[Allowance] = ()) -> None:
         """The server refused the call for its rate, and asked for `retry_after` seconds without calls."""
+        self._refusals += 1
         self._correct(slot, 0)
         emptied = [told.reset or 0.0 for told in allowances if told.remaining <= 0] if retry_after is None else ()
         wait = min(max(retry_after or 0.0, *emptied, 0.0), LONGEST_HOLD)

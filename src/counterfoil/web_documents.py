@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -100,7 +100,7 @@ async def act_on_documents(request: Request) -> Response:
         await site.watch.look()
         documents = [row.document for row in site.chosen(query)]
     else:
-        documents = list(dict.fromkeys(value for name, value in fields if name == "document"))
+        documents = list(dict.fromkeys(unquote(value) for name, value in fields if name == "document"))
     if given.get("action") not in ACTIONS:
         raise BadForm(400, "There is no such action.")
     if documents:

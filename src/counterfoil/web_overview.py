@@ -66,6 +66,8 @@ def figures(site: Site, now: datetime) -> dict[str, Any]:
         "workers": workers,
         "hosts": sorted({str(worker.get("host", "")) for worker in workers}),
         "pace": pace,
+        "throttling": str(site.watch.workers.pace()),
+        "in_flight": site.watch.workers.pace().in_flight,
         "outlook": _outlook(left, len(workers), pace),
         **_money(total, left, finished),
         "reasons": _groups(total.reasons.most_common(_GROUPS), "reason"),

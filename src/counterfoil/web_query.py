@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from operator import itemgetter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,7 +25,7 @@ SORTS: Mapping[str, Callable[[Row], Any]] = {
     "number": lambda row: row.number,
     "date": lambda row: row.date,
     "seller": lambda row: row.seller.casefold(),
-    "gross": lambda row: row.gross,
+    "gross": lambda row: None if row.gross is None else float(row.gross),
     "reader": lambda row: row.reader,
     "ended": lambda row: row.ended,
 }
@@ -93,10 +94,10 @@ class Query:
         found.sort(key=SORTS["document"])
         if self.sort == "document":
             return found[::-1] if self.descending else found
-        key = SORTS[self.sort]
-        known = [row for row in found if key(row) not in (None, "")]
-        known.sort(key=key, reverse=self.descending)
-        return known + [row for row in found if key(row) in (None, "")]
+        keyed = [(SORTS[self.sort](row), row) for row in found]
+        known = [pair for pair in keyed if pair[0] not in (None, "")]
+        known.sort(key=itemgetter(0), reverse=self.descending)
+        return [row for _, row in known] + [row for key, row in keyed if key in (None, "")]
 
     def _tests(self) -> list[Callable[[Row], bool]]:
         """Cheapest first. What was opened for its parts is no document, and shown only when asked for."""

@@ -98,7 +98,12 @@ async def form_of(request: Request) -> list[tuple[str, str]]:
 
 def document_path(document: str) -> str:
     """The address of a document's page, whatever its name is made of."""
-    return "/documents/" + quote(document, safe="")
+    return "/documents/" + quoted(document)
+
+
+def quoted(document: str) -> str:
+    """A name as it stands in addresses and forms: browsers would change its line breaks."""
+    return quote(document, safe="")
 
 
 def amount(value: Decimal | str | None) -> str:
@@ -125,6 +130,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: Mapping[str, Any] = {"amount": amount, "moment": moment, "document_path": document_path}
+    filters: Mapping[str, Any] = {"amount": amount, "moment": moment, "document_path": document_path, "quoted": quoted}
     pages.filters.update(filters)
     return pages

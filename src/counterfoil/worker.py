@@ -18,6 +18,7 @@ from .claims import Claim, Holding
 from .commit import Change, Record, Records
 from .document import Usage
 from .errors import ClaimLost, CommitUncertain, CounterfoilError
+from .jsonfile import Json
 from .liveness import Heart, Liveness
 from .manifest import Manifest, shard_of
 from .spend import NOTHING
@@ -34,10 +35,12 @@ _MANY_SHARDS = 64
 class Worker:
     """A worker at an open manifest; make one with `Worker.join`."""
 
-    def __init__(self, manifest: Manifest, lease: float, *, spending: bool = False) -> None:
+    def __init__(
+        self, manifest: Manifest, lease: float, *, spending: bool = False, tells: Callable[[], Json] | None = None
+    ) -> None:
         self._manifest, self._clock, self._me = manifest, manifest.clock, manifest.writer
         self._lease = lease
-        self._heart = Heart(manifest.store, self._me, self._clock, lease)
+        self._heart = Heart(manifest.store, self._me, self._clock, lease, tells)
         self._liveness = Liveness(manifest.store, self._clock, lease)
         # After a long silence others may have taken our claims over: none is good then until all are taken up again.
         # Silences are counted, for another one may come while the claims of the last are being taken up.
@@ -56,13 +59,19 @@ class Worker:
     @classmethod
     @asynccontextmanager
     async def join(
-        cls, manifest: Manifest, *, lease: float = LEASE, company: Callable[[int], None] | None = None
+        cls,
+        manifest: Manifest,
+        *,
+        lease: float = LEASE,
+        company: Callable[[int], None] | None = None,
+        tells: Callable[[], Json] | None = None,
     ) -> AsyncGenerator[Worker]:
         """Announces this worker, keeps its heart beating, and on leaving gives back what it still holds.
 
-        `company` is told, every `COMPANY_SEEN_EVERY` seconds, how many workers are alive here, this one included.
+        `company` is told, every `COMPANY_SEEN_EVERY` seconds, how many workers are alive here, this one included. What
+        `tells` says of the pace of its calls stands in each heartbeat.
         """
-        worker = cls(manifest, lease, spending=company is not None)
+        worker = cls(manifest, lease, spending=company is not None, tells=tells)
         await asyncio.gather(worker._heart.begin(), worker._liveness.look(), worker.survey())
         tasks = [asyncio.create_task(worker._beat_on(), name="heartbeat")]
         if company:
