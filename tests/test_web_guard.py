@@ -63,10 +63,10 @@ async def test_a_session_outlives_the_server_only_where_the_token_does():
 
 
 async def test_a_link_on_another_site_leads_in_and_keeps_the_session():
-    """A browser keeps a strict cookie back then; it must not be given another, which would end the forms it has open."""
+    """A browser keeps a strict cookie back then; another one would end the forms that it has open."""
     async with served(ONE) as browser:
         answer = await browser.get(
-            '/documents?q=%22%3E%3Cscript%3E', sec_fetch_site="cross-site", sec_fetch_mode="navigate"
+            "/documents?q=%22%3E%3Cscript%3E", sec_fetch_site="cross-site", sec_fetch_mode="navigate"
         )
         assert 'url=/documents?q=%22%3E%3Cscript%3E"' in answer.text
         assert "set-cookie" not in answer.headers
@@ -77,7 +77,7 @@ async def test_no_address_leads_elsewhere():
     async with served(ONE, token=TOKEN) as browser:
         for path in ("//evil.example/", "/%2f/evil.example", "/\\evil.example/"):
             answer = await browser.get(f"http://127.0.0.1:8765{path}?token={TOKEN}")
-            assert not re.search(r'url=(//|/\\|http)', answer.text), path
+            assert not re.search(r"url=(//|/\\|http)", answer.text), path
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ async def test_what_a_document_says_is_text():
             page = (await browser.get(path)).text
             assert "<script>alert" not in page, path
             assert "<b onmouseover" not in page, path
-            assert '"\'' not in page.replace('"\'"', ""), path
+            assert "\"'" not in page.replace('"\'"', ""), path
 
 
 async def test_a_list_is_shown_in_pages():

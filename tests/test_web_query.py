@@ -104,7 +104,9 @@ def test_a_value_that_can_t_be_meant_is_named_and_left_out(address: str, sentenc
     assert (query, bad) == (Query(), [sentence])
 
 
-@pytest.mark.parametrize("address", ["status=odd", "sort=odd", "size=7", "page=0", "page=-1", "page=x", "page=9" * 30, "odd=1"])
+@pytest.mark.parametrize(
+    "address", ["status=odd", "sort=odd", "size=7", "page=0", "page=-1", "page=x", "page=9" * 30, "odd=1"]
+)
 def test_what_no_page_of_ours_says_is_as_usual(address: str):
     """An address is mended by hand, or by a search engine."""
     assert parse(parse_qsl(address)) == (Query(), [])
