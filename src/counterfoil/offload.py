@@ -137,6 +137,8 @@ class Offload:
         self.warm()
         assert self._pool is not None
         try:
+            if self._pool.done():
+                return self._pool.result()
             return await asyncio.shield(asyncio.wrap_future(self._pool))
         except OSError as exc:
             raise SetupError(f"can't start worker processes for reading: {exc}") from exc
