@@ -27,8 +27,8 @@ from pdfmaker import make_pdf
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "samples"
 KEYS = (
-    "documents done review failed pending paid_calls adopted input_tokens output_tokens cost_usd wall_s "
-    "commits conflicts batches_running unknown_calls containers"
+    "documents done review failed approved rejected pending paid_calls adopted input_tokens output_tokens cost_usd "
+    "wall_s commits conflicts batches_running unknown_calls containers"
 )
 MODEL = "openai:gpt-4.1-mini"
 

@@ -10,10 +10,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, cast
 
 from .audit_batch import batch_wrongs, book_wrongs
+from .audit_replay import Replay
+from .audit_review import by_people
 from .clock import Clock
 from .commit import Record, State
 from .document import Usage
@@ -25,10 +26,9 @@ from .results import content_of, digest, result_key
 from .spend import NOTHING, as_json, batch_request, usage_of
 from .store import Store, retried
 
-_FINISHES = {"done", "review", "failed"}
+_FINISHED = {"done", "review", "failed", "approved", "rejected"}
 _READ_AT_ONCE = 32
 _ODD_FORM = (KeyError, TypeError, AttributeError, ArithmeticError)
-_SUMS = ("calls", "unknown_calls", "input_tokens", "output_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Audit:
             "shards": self.shards,
             "results": self.results,
             "unreferenced_results": self.unreferenced,
-            **{status: self.statuses[status] for status in ("done", "review", "failed", "pending", "running")},
+            **{status: self.statuses[status] for status in (*sorted(_FINISHED), "pending", "running")},
             "spent": as_json(self.spent)
             | {
                 "calls_out": self.calls_out,
@@ -132,7 +132,7 @@ def _untold(document: str, record: Record, content: Json, key: str, report: Audi
             return None  # it is of the answer that is still to be collected for this document, and to be told then
     except _ODD_FORM:
         return None  # a record that is not as it should be is named already
-    if record["status"] not in _FINISHES:
+    if record["status"] not in _FINISHED:
         report.untold += 1
         return None
     return Breach("I11", document, f"its record does not tell what its result {key} cost")
@@ -180,7 +180,7 @@ def _record_breaches(document: str, record: Record) -> Iterator[Breach]:
     if "history" not in record:  # a record of the plain Python API: its form is its user's
         return
     try:
-        replay = _Replay()
+        replay = Replay()
         for event in record["history"]:
             if wrong := replay.step(event):
                 yield Breach("I2", document, wrong)
@@ -193,6 +193,8 @@ def _record_breaches(document: str, record: Record) -> Iterator[Breach]:
             )
         if replay.asking != bool(record.get("asking")):
             yield Breach("I11", document, "its record and its history differ on whether a call is out")
+        if not replay.reviews.agree(record):
+            yield Breach("I2", document, "its corrections or its verdict are not those of its history")
         if not replay.same_spend(record):
             yield Breach("I11", document, "the sums of its record are not those of its history")
         for wrong in batch_wrongs(record):
@@ -203,84 +205,10 @@ def _record_breaches(document: str, record: Record) -> Iterator[Breach]:
         yield Breach("form", document, f"its record is not as Counterfoil writes it ({type(exc).__name__}: {exc})")
 
 
-class _Replay:
-    """The life of a document, told by its history."""
-
-    def __init__(self) -> None:
-        self.status = "absent"
-        self.owner: str | None = None
-        self.attempt = 0
-        self.asking = False
-        self.spent = Counter[str]()
-        self.cost: Decimal | None = Decimal(0)
-
-    def step(self, event: Record) -> str | None:
-        """Takes one event; says what is wrong with it, None if nothing is."""
-        kind, at = event["event"], event["at"]
-        self._spend(event)
-        before, self.status = self.status, self._next(kind)
-        if wrong := self._ask(kind, event, before):
-            return wrong
-        if kind == "planned":
-            return None if before == "absent" else f"planned again at {at}"
-        if kind in ("retried", "source changed"):
-            return f"{kind} at {at} while it was running" if before == "running" else None
-        if kind in ("claimed", "taken over", "resumed"):
-            return self._claim(kind, event, before)
-        if kind == "failed" and "dead" in event:
-            return None if before == "running" and event["dead"] == self.owner else f"declared poison at {at} unclaimed"
-        if kind in _FINISHES or kind in ("released", "asking", "batched", "collected"):
-            return self._by_holder(kind, event, before)
-        return f"unknown event {kind!r} at {at}"
-
-    def _next(self, kind: str) -> str:
-        if kind in ("claimed", "taken over", "resumed", "asking", "collected"):
-            return "running"
-        return kind if kind in _FINISHES else "pending"
-
-    def _claim(self, kind: str, event: Record, before: str) -> str | None:
-        owner, attempt = self.owner, self.attempt
-        self.owner, self.attempt = event["by"], event["attempt"]
-        if event["attempt"] != attempt + 1:
-            return f"attempt {event['attempt']} at {event['at']} follows attempt {attempt}"
-        if kind == "taken over":
-            return None if before == "running" and event["dead"] == owner else f"taken over at {event['at']} unclaimed"
-        again = before == "running" and event["by"] == owner
-        fine = again if kind == "resumed" else again or before == "pending"
-        return None if fine else f"{kind} at {event['at']} while it was {before}"
-
-    def _ask(self, kind: str, event: Record, before: str) -> str | None:
-        """A call that was out when its claim was taken away is counted then, as one of unknown outcome."""
-        taken = before == "running" and (kind in ("claimed", "taken over") or "dead" in event)
-        lost = taken and self.asking
-        if kind != "resumed":
-            self.asking = kind == "asking" or (kind in ("claimed", "taken over") and "asking" in event)
-        if taken and (event.get("calls", 0), event.get("unknown_calls", 0)) != (lost, lost):
-            return f"{kind} at {event['at']} while a call was {'' if lost else 'not '}out, and it says otherwise"
-        return None
-
-    def _by_holder(self, kind: str, event: Record, before: str) -> str | None:
-        if before != "running":
-            return f"{kind} at {event['at']} by {event['by']}, though it was {before}"
-        if (event["by"], event["attempt"]) != (self.owner, self.attempt):
-            return f"{kind} at {event['at']} by {event['by']}, who did not hold it"
-        return None
-
-    def _spend(self, event: Record) -> None:
-        self.spent.update({key: event[key] for key in _SUMS if key in event})
-        if "cost_usd" in event:
-            cost = event["cost_usd"]
-            self.cost = None if cost is None or self.cost is None else self.cost + Decimal(cost)
-
-    def same_spend(self, record: Record) -> bool:
-        cost = record.get("cost_usd", "0")
-        same_cost = self.cost is None if cost is None else self.cost == Decimal(cost)
-        return same_cost and all(self.spent[key] == record.get(key, 0) for key in _SUMS)
-
-
 async def _result_breaches(manifest: Manifest, document: str, record: Record, report: Audit) -> list[Breach]:
-    """I7: whoever is done or in review has a result, whole and of this input; and it tells what that cost."""
-    if record.get("status") not in ("done", "review") or "history" not in record:
+    """I7: whoever is done, in review or approved has a result, whole and of this input; and it tells what that cost."""
+    unread = record.get("status") == "rejected" and not record.get("result")  # it had failed
+    if record.get("status") not in _FINISHED - {"failed"} or "history" not in record or unread:
         return []
     key = record.get("result")
     if not key or key != result_key(str(record.get("input"))):
@@ -297,7 +225,8 @@ async def _result_breaches(manifest: Manifest, document: str, record: Record, re
         return [Breach("I7", document, str(exc))]
     again = record.get("duplicate")  # that is the batch's to say, not the result's
     status = "review" if again and not again.get("noted") else content["status"]
-    if (content.get("input"), status) != (record["input"], record["status"]):
+    # The replay has checked the status that people gave.
+    if content.get("input") != record["input"] or (status != record["status"] and not by_people(record)):
         return [Breach("I7", document, f"its result {key} is of another input or status")]
     breach = _untold(document, record, content, key, report)
     return [breach] if breach else []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from .cli_lab import lab
+from .cli_review import review
 from .cli_run import run
 from .cli_serve import serve
 from .cli_words import AS_JSON, OUT, run_to_end
@@ -56,7 +57,10 @@ def status(out: str, as_json: bool, watch: bool) -> None:
 @cli.command(name="list")
 @OUT
 @click.option(
-    "--status", "statuses", multiple=True, type=click.Choice(["pending", "running", "done", "review", "failed"])
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice(["pending", "running", "done", "review", "failed", "approved", "rejected"]),
 )
 @AS_JSON
 def list_documents(out: str, statuses: Sequence[str], as_json: bool) -> None:
@@ -76,11 +80,12 @@ def list_documents(out: str, statuses: Sequence[str], as_json: bool) -> None:
 @AS_JSON
 def show(out: str, document: str, as_json: bool) -> None:
     """The record, the extracted invoice and every finding of one document."""
+    from .transitions_review import revision
     from .views import find_document, print_document, print_json
 
     record, result = run_to_end(find_document(out, document))
     if as_json:
-        print_json({"document": document, "record": record, "result": result})
+        print_json({"document": document, "revision": revision(record), "record": record, "result": result})
     else:
         print_document(document, record, result)
 
@@ -92,40 +97,41 @@ def show(out: str, document: str, as_json: bool) -> None:
     "--output", metavar="PATH", help="File to write; stdout if not given (jsonl, csv). A folder for ubl, cii."
 )
 @click.option("--buyer-country", metavar="CC", help="The buyer's country where a document has none (ubl, cii).")
-def export(out: str, form: str, output: str | None, buyer_country: str | None) -> None:
-    """Every document with its fields, as one file; or an e-invoice (UBL, CII) of each that is done."""
+@click.option("--as-extracted", is_flag=True, help="What was read, without what reviewers corrected.")
+def export(out: str, form: str, output: str | None, buyer_country: str | None, as_extracted: bool) -> None:
+    """Every document with its fields, as one file; or an e-invoice (UBL, CII) of each that is done or approved."""
     if form in ("ubl", "cii"):
-        _export_einvoices(out, form, output, buyer_country)
+        _export_einvoices(out, form, output, buyer_country, as_extracted)
         return
     from .command_export import export_to
 
-    count, where = run_to_end(export_to(out, form, output))
+    count, where = run_to_end(export_to(out, form, output, as_extracted=as_extracted))
     if where:
         click.echo(f"{count} documents written to {where}", err=True)
 
 
-def _export_einvoices(out: str, syntax: str, folder: str | None, buyer_country: str | None) -> None:
+def _export_einvoices(out: str, syntax: str, folder: str | None, buyer_country: str | None, as_extracted: bool) -> None:
     from .command_export_einvoice import export_einvoices
 
-    written = run_to_end(export_einvoices(out, syntax, folder, buyer_country))
+    written = run_to_end(export_einvoices(out, syntax, folder, buyer_country, as_extracted=as_extracted))
     for document, problems in written.lacking:
         click.echo(f"{document}: no e-invoice: {'; '.join(problems)}", err=True)
     told = f"{written.count} e-invoices written to {folder}, {len(written.lacking)} lack a term"
-    click.echo(f"{told}, {written.not_accepted} documents are not done", err=True)
+    click.echo(f"{told}, {written.not_accepted} documents are neither done nor approved", err=True)
 
 
-@cli.command(short_help="How right OUT is, beside a folder or a CSV of truths.")
+@cli.command(short_help="How right OUT is, beside truths or what reviewers approved.")
 @OUT
-@click.argument("truth")
+@click.argument("truth", required=False)
 @click.option("--fields", metavar="FIELD,...", default="", help="Compare these fields only, others than the usual too.")
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only truths of this kind; repeatable.")
 @click.option("--errors", is_flag=True, help="Name every mismatch with both values.")
 @AS_JSON
-def score(out: str, truth: str, fields: str, kinds: Sequence[str], errors: bool, as_json: bool) -> None:
+def score(out: str, truth: str | None, fields: str, kinds: Sequence[str], errors: bool, as_json: bool) -> None:
     """Compare OUT with truths: a folder of NAME.json for each document NAME, or a CSV with a column file.
 
-    Accuracy by field, reader and kind, how many are done and how many of those are right, worst documents first.
-    Exit 1 if a truth can't be used.
+    Without TRUTH, compare what was read with what reviewers approved. Accuracy by field, reader, seller and kind, how
+    many are done and how many of those are right, worst documents first. Exit 1 if a truth can't be used.
     """
     from .command_score import print_score, score_out
 
@@ -197,5 +203,6 @@ def batches(out: str, cancel: bool, as_json: bool, names: Sequence[str]) -> None
 
 
 cli.add_command(lab)
+cli.add_command(review)
 cli.add_command(run)
 cli.add_command(serve)

@@ -11,30 +11,30 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .commit import Record
-from .document import Finding
-from .duplicates import finding_of, seconds_of
+from .duplicates import seconds_of
 from .errors import ManifestCorrupt, SetupError
 from .export import FORMATS, Row
 from .export_data import Writer, data_writer
 from .jsonfile import Json
 from .kinds import CONTAINER, counted_as
 from .manifest import Manifest
-from .results import Results, findings_of, invoice_of
+from .rechecking import findings_said, invoice_said
+from .results import Results, invoice_of
 
 T = TypeVar("T")
 _TEXT = ("jsonl", "csv")
 _AT_ONCE = 32
 
 
-async def export_to(out: str, form: str, output: str | None) -> tuple[int, str | None]:
+async def export_to(out: str, form: str, output: str | None, *, as_extracted: bool = False) -> tuple[int, str | None]:
     """Writes all documents, ordered by name within a shard; returns their number and the file (None: stdout).
 
-    A file appears whole or not at all.
+    `as_extracted`: what was read, without the corrections of reviewers. A file appears whole or not at all.
     """
     if output is None and form not in _TEXT:
         raise SetupError(f"--format {form} needs --output FILE: it can't go to a terminal")
     manifest = await Manifest.read(out)
-    rows = Rows(manifest, asyncio.get_running_loop())
+    rows = Rows(manifest, asyncio.get_running_loop(), as_extracted=as_extracted)
     schema = manifest.header.get("schema")
     write = data_writer(form, schema["columns"]) if schema else FORMATS[form]
     if output is None:
@@ -66,8 +66,8 @@ def _into_file(rows: Rows, write: Writer, path: Path) -> int:
 class Rows:
     """Rows for a writer that runs in a thread, read from the store a shard at a time on the loop."""
 
-    def __init__(self, manifest: Manifest, loop: asyncio.AbstractEventLoop) -> None:
-        self._manifest, self._loop = manifest, loop
+    def __init__(self, manifest: Manifest, loop: asyncio.AbstractEventLoop, *, as_extracted: bool = False) -> None:
+        self._manifest, self._loop, self._as_extracted = manifest, loop, as_extracted
         self._results = Results(manifest.store, manifest.clock)
         self._seconds: Mapping[str, Sequence[str]] = {}
 
@@ -91,7 +91,7 @@ class Rows:
         return await asyncio.gather(*(one(document, state.records[document]) for document in documents))
 
     async def _row(self, document: str, record: Record) -> Row:
-        status, reason = str(record.get("status")), record.get("reason")
+        status, reason = str(record.get("status")), _reason(record)
         if not record.get("result"):
             return Row(document, status, None, None, (), reason, duplicates=self._seconds.get(document, ()))
         stored = await self._results.find(record["input"])
@@ -100,12 +100,18 @@ class Rows:
                 f"{document}: its result {record['result']} is missing; `counterfoil retry` has it read anew"
             )
         content = stored.content
-        invoice, data = (None, content["data"]) if "data" in content else (invoice_of(content), None)
+        said: Record = {**record, "corrections": {}} if self._as_extracted else record
         first, again = record.get("duplicate", {}).get("of"), self._seconds.get(document, ())
-        return Row(document, status, content["reader"], invoice, _findings(record, content), reason, data, first, again)
+        corrected = tuple(said.get("corrections") or ())
+        about: dict[str, Any] = {"duplicate_of": first, "duplicates": again, "corrected": corrected}
+        findings = findings_said(said, content)
+        if "data" in content:
+            return Row(document, status, content["reader"], None, findings, reason, content["data"], **about)
+        invoice = invoice_of({"invoice": invoice_said(said, content)})
+        return Row(document, status, content["reader"], invoice, findings, reason, **about)
 
 
-def _findings(record: Record, content: Json) -> tuple[Finding, ...]:
-    """Those on the document, and what the batch says of it."""
-    more = (finding_of(record["duplicate"]),) if record.get("duplicate") else ()
-    return (*findings_of(content), *more)
+def _reason(record: Record) -> str | None:
+    """Why it was rejected, else why it failed."""
+    verdict: Json = record.get("verdict") or {}
+    return verdict.get("reason") or record.get("reason")

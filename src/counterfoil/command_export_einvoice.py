@@ -36,7 +36,9 @@ class Written:
     lacking: list[tuple[str, list[str]]] = field(default_factory=list[tuple[str, list[str]]])
 
 
-async def export_einvoices(out: str, syntax: str, folder: str | None, buyer_country: str | None) -> Written:
+async def export_einvoices(
+    out: str, syntax: str, folder: str | None, buyer_country: str | None, *, as_extracted: bool = False
+) -> Written:
     """Writes the e-invoices of all accepted documents of an OUT. Raises `SetupError` if the folder can't be written."""
     if folder is None:
         raise SetupError(f"--format {syntax} needs --output FOLDER: it writes one file for each document")
@@ -45,7 +47,7 @@ async def export_einvoices(out: str, syntax: str, folder: str | None, buyer_coun
     manifest = await Manifest.read(out)
     if manifest.header.get("schema"):
         raise SetupError(f"--format {syntax} is for invoices, but {out} was read with --schema")
-    rows = Rows(manifest, asyncio.get_running_loop())
+    rows = Rows(manifest, asyncio.get_running_loop(), as_extracted=as_extracted)
     return await asyncio.to_thread(_into_folder, rows, syntax, Path(folder), buyer_country)
 
 

@@ -13,7 +13,8 @@ from .manifest import Manifest, shard_of
 async def send_back(out: str, statuses: Collection[str], documents: Sequence[str]) -> int:
     """Sends back the named documents and all of `statuses` (failed, if neither is given); returns how many.
 
-    A named document that does not exist or is not finished is a `SetupError`, and then none is sent back.
+    A named document that does not exist, is not finished, or is approved is a `SetupError`, and then none is sent back.
+    One that a person has corrected is sent back only by its name.
     """
     reading = await Manifest.read(out)
     if documents:
@@ -26,7 +27,7 @@ async def send_back(out: str, statuses: Collection[str], documents: Sequence[str
             at = manifest.clock.stamp()
 
             def change(records: Records, named: Collection[str] = named, at: str = at) -> Records:
-                chosen = [d for d, r in records.items() if r.get("status") in wanted or d in named]
+                chosen = [d for d, r in records.items() if d in named or _is_wanted(r, wanted)]
                 updates: dict[str, Record] = {}
                 for document in chosen:
                     updates |= transitions.retry(document, at)(records)
@@ -35,6 +36,10 @@ async def send_back(out: str, statuses: Collection[str], documents: Sequence[str
             count += len(await manifest.register(shard).commit(change))
             manifest.register(shard).forget()
     return count
+
+
+def _is_wanted(record: Record, statuses: Collection[str]) -> bool:
+    return record.get("status") in statuses and not record.get("corrections")
 
 
 async def _check_names(manifest: Manifest, documents: Sequence[str]) -> None:

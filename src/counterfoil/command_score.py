@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Any, cast
 
+from .command_score_review import approved_truths, got_of
 from .commit import Record
 from .display import counted
 from .errors import SetupError
@@ -26,26 +27,31 @@ _WORST = 10
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What was judged, worst first, by which layout. `unjudged`: documents of the OUT that no truth speaks of."""
+    """What was judged, worst first, by which layout. `unjudged`: documents of the OUT that no truth speaks of.
+    `by_review`: the truths are what reviewers approved."""
 
     judged: Sequence[Judged]
     layout: Layout
     truths: Truths
     unjudged: int
+    by_review: bool = False
 
 
-async def score_out(out: str, truth: str, *, fields: Sequence[str] = (), kinds: Sequence[str] = ()) -> Score:
-    """Compares an OUT with a folder of truths or a CSV; `fields` are compared instead of the usual ones, `kinds` of
-    truths only. Raises `SetupError` where there is nothing to compare."""
+async def score_out(out: str, truth: str | None, *, fields: Sequence[str] = (), kinds: Sequence[str] = ()) -> Score:
+    """Compares an OUT with a folder of truths or a CSV, or (None) with what its reviewers approved; `fields` are
+    compared instead of the usual ones, `kinds` of truths only. Raises `SetupError` where there is nothing to compare.
+    """
     manifest = await Manifest.read(out)
     schema = manifest.header.get("schema")
     layout = _layout(schema["columns"] if schema else None, fields)
+    records = {d: record async for d, record in manifest.records() if counted_as(record) != CONTAINER}
+    results, at_once = Results(manifest.store, manifest.clock), asyncio.Semaphore(_AT_ONCE)
+    if truth is None:
+        return await _score_reviewed(out, records, results, layout, kinds)
     truths = read_truths(truth, layout)
     if kinds:
         truths.said = {name: said for name, said in truths.said.items() if said.get("kind") in kinds}
-    records = {d: record async for d, record in manifest.records() if counted_as(record) != CONTAINER}
     documents = _matched(truths, records)
-    results, at_once = Results(manifest.store, manifest.clock), asyncio.Semaphore(_AT_ONCE)
 
     async def one(name: str, said: Mapping[str, Any]) -> Judged:
         document = documents.get(name)
@@ -56,8 +62,23 @@ async def score_out(out: str, truth: str, *, fields: Sequence[str] = (), kinds: 
     judged = await asyncio.gather(*(one(name, said) for name, said in truths.said.items()))
     if not judged:
         raise SetupError(f"{truth} has no truth of the kind {', '.join(kinds)}")
-    judged.sort(key=lambda one: (one.accuracy, one.document))
-    return Score(judged, layout, truths, len(records) - len(documents))
+    return Score(_worst_first(judged), layout, truths, len(records) - len(documents))
+
+
+async def _score_reviewed(
+    out: str, records: Mapping[str, Record], results: Results, layout: Layout, kinds: Sequence[str]
+) -> Score:
+    if kinds:
+        raise SetupError("--kind is for truths that say their kind; what reviewers approved does not")
+    truths, got = await approved_truths(records, results)
+    if not truths.said:
+        raise SetupError(f"nothing in {out} is approved yet: review some documents, or name a folder of truths")
+    judged = [judge(document, said, got[document], layout) for document, said in truths.said.items()]
+    return Score(_worst_first(judged), layout, truths, len(records) - len(judged), by_review=True)
+
+
+def _worst_first(judged: Sequence[Judged]) -> list[Judged]:
+    return sorted(judged, key=lambda one: (one.accuracy, one.document))
 
 
 def _layout(columns: Mapping[str, Any] | None, fields: Sequence[str]) -> Layout:
@@ -96,10 +117,7 @@ async def _got(record: Record, results: Results) -> Got:
     stored = await results.find(record["input"]) if record.get("result") else None
     if stored is None:
         return Got(status, None, None)
-    content = stored.content
-    by_ocr = content["reader"] != "xml" and content["recipe"].get("ocr")
-    reader = f"{content['reader']} (ocr)" if by_ocr else content["reader"]
-    return Got(status, reader, content.get("data") or content.get("invoice"))
+    return replace(got_of(record, stored.content), status=status)
 
 
 def report(score: Score, *, errors: bool) -> dict[str, Any]:
@@ -110,6 +128,8 @@ def report(score: Score, *, errors: bool) -> dict[str, Any]:
     worst = [one for one in judged if one.wrong][: None if errors else _WORST]
     return {
         "documents": len(judged),
+        "by_review": score.by_review,
+        "corrected": sum(bool(said.get("corrected")) for said in score.truths.said.values()),
         "missing": sum(one.got is None for one in judged),
         "without_truth": score.unjudged,
         "overall": _mean(value for one in judged for value in one.scores.values()),
@@ -124,6 +144,7 @@ def report(score: Score, *, errors: bool) -> dict[str, Any]:
         },
         "fields": _in_order(_by((n, value) for one in judged for n, value in one.scores.items()), score.layout),
         "readers": _by((_reader(one), value) for one in judged for value in one.scores.values()),
+        "sellers": _by((one.seller, value) for one in judged if one.seller for value in one.scores.values()),
         "kinds": _by((one.kind, value) for one in judged if one.kind for value in one.scores.values()),
         "worst": [_document(one) for one in worst],
         "bad_truths": score.truths.bad,
@@ -185,17 +206,16 @@ def print_score(score: Score, *, errors: bool, as_json: bool) -> None:
         print_json(told)
         return
     _print_shares(told)
-    done = told["done"]
+    done, done_word = told["done"], "done when read" if told["by_review"] else "done"
     precision = (
         "" if done["precision"] is None else f", {done['precision']:.1%} of them right in {', '.join(done['keys'])}"
     )
     say(
         [
             "",
-            f"{counted(told['documents'], 'document')} with a truth, {told['missing']} of them not in OUT, "
-            f"{told['without_truth']} in OUT without a truth",
+            _told_documents(told),
             f"{told['all_right']} right in every field, {counted(told['spurious'], 'value')} that should not be there",
-            f"done: {done['documents']} ({done['share']:.1%}){precision}",
+            f"{done_word}: {done['documents']} ({done['share']:.1%}){precision}",
             *(f"done, but wrong: {document}" for document in done["wrong"]),
             f"overall {told['overall']:.1%}",
         ]
@@ -203,6 +223,14 @@ def print_score(score: Score, *, errors: bool, as_json: bool) -> None:
     _print_worst(told["worst"])
     for error in told.get("errors", ()):
         say([f"{error['document']}: {error['field']}: {_shown(error['got'])} instead of {_shown(error['truth'])}"])
+
+
+def _told_documents(told: Mapping[str, Any]) -> str:
+    documents = counted(told["documents"], "document")
+    if told["by_review"]:
+        return f"{documents} approved, {told['corrected']} of them corrected, {told['without_truth']} not approved"
+    without = f"{told['without_truth']} in OUT without a truth"
+    return f"{documents} with a truth, {told['missing']} of them not in OUT, {without}"
 
 
 def _shown(value: Any) -> str:
@@ -215,11 +243,14 @@ def _print_shares(told: Mapping[str, Any]) -> None:
     from .tables import Column, print_table
 
     columns = (Column(""), Column("values", right=True), Column("right", right=True))
-    for title in ("fields", "readers", "kinds"):
-        if told[title]:
-            rows = [[name, str(of["n"]), f"{of['accuracy']:.1%}"] for name, of in told[title].items()]
+    for title, head in (("fields", "field"), ("readers", "reader"), ("sellers", "seller"), ("kinds", "kind")):
+        shares = list(told[title].items())
+        if title == "sellers":  # there may be thousands
+            shares = sorted(shares, key=lambda of: of[1]["accuracy"])[:_WORST]
+        if shares:
             say([""] if title != "fields" else [])
-            print_table((Column({"fields": "field", "readers": "reader", "kinds": "kind"}[title]), *columns[1:]), rows)
+            rows = [[str(name), str(of["n"]), f"{of['accuracy']:.1%}"] for name, of in shares]
+            print_table((Column(head, wraps=24), *columns[1:]), rows)
 
 
 def _wrong(one: Mapping[str, Any]) -> str:

@@ -20,10 +20,10 @@ from .liveness import FOLDER, seems_alive
 from .manifest import Manifest
 from .spend import as_json, batch_request, usage_of
 from .store import retried
-from .transitions import FINISHED
+from .transitions import FINISHED, READ
 from .views import print_json
 
-_STATUSES = ("done", "review", "failed", "pending", "running")
+_STATUSES = ("done", "review", "failed", "approved", "rejected", "pending", "running")
 _WATCH_EVERY = 2.0
 _NAMED = 20
 """Duplicates that are named; the others are counted."""
@@ -58,7 +58,8 @@ class Shard:
                 shard.duplicates.append((document, record["duplicate"]["of"]))
             history = record.get("history")
             if status in FINISHED and history:
-                end = datetime.fromisoformat(history[-1]["at"])
+                read = (event["at"] for event in reversed(history) if event["event"] in READ)
+                end = datetime.fromisoformat(next(read, history[-1]["at"]))  # what people do after it is no pace
                 if now - end < _PACE_OVER:
                     shard.ends.append(end)
         return shard

@@ -28,7 +28,8 @@ _NOTICE_EVERY = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One moment of a run. `done`, `review`, `failed` of the whole OUT; `finished_here`, `usage` of this process."""
+    """One moment of a run. `done`, `review`, `failed`, and `reviewed` by people of the whole OUT; `finished_here`,
+    `usage` of this process."""
 
     total: int
     done: int
@@ -39,10 +40,11 @@ class Snapshot:
     usage: Usage
     seconds: float
     stopping: bool
+    reviewed: int = 0
 
     @property
     def finished(self) -> int:
-        return self.done + self.review + self.failed
+        return self.done + self.review + self.failed + self.reviewed
 
     @property
     def rate(self) -> float:

@@ -125,7 +125,7 @@ class Duplicates:
     async def _holds(self, document: str, key: str) -> bool:
         """Whether a key's claim is still good; while its document is being read it is, for want of better."""
         record = await self._manifest.get(document)
-        if record is None or record["status"] == "failed":
+        if record is None or _without_result(record):
             return False
         if not record.get("result"):
             return True
@@ -135,7 +135,12 @@ class Duplicates:
     async def _is_of(self, document: str, name: str) -> bool:
         """Whether the document that a result was made for is one of this input still, or on its way to it."""
         record = await self._manifest.get(document)
-        return record is not None and record["status"] != "failed" and record.get("input", name) == name
+        return record is not None and not _without_result(record) and record.get("input", name) == name
+
+
+def _without_result(record: Mapping[str, Any]) -> bool:
+    """Whether nothing was read of a document, and no run is going to, for now."""
+    return record["status"] in ("failed", "rejected") and not record.get("result")
 
 
 def _write(store: Store, key: str, body: bytes, stale: str | None) -> Awaitable[str]:

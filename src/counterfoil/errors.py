@@ -5,6 +5,9 @@ Foreign errors stop at the adapters and are re-raised as one of these, `from exc
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from .allowance import Allowance
 
 
@@ -51,6 +54,23 @@ class Refused(CounterfoilError):
 
 class ClaimLost(Refused):
     """Another worker took this document over; drop it, its result will be theirs."""
+
+
+class ReviewConflict(Refused):
+    """A document changed since the reviewer looked at it; nothing of theirs was recorded. `since` are the events of its
+    history that they have not seen."""
+
+    def __init__(self, document: str, since: Sequence[Mapping[str, Any]]) -> None:
+        self.document, self.since = document, tuple(since)
+        told = "; ".join(told_event(event) for event in self.since[-3:]) or "it was never at that revision"
+        super().__init__(f"{document} changed since you looked: {told}; nothing of yours was recorded, look again")
+
+
+def told_event(event: Mapping[str, Any]) -> str:
+    """An event of a history in words: what, by whom, when."""
+    by = f" by {event['by']}" if event.get("by") else ""
+    fields = f" ({', '.join(event['fields'])})" if event.get("fields") else ""
+    return f"{event['event']}{fields}{by} at {event['at']}"
 
 
 class CommitUncertain(CounterfoilError):

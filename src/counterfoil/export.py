@@ -32,7 +32,8 @@ _FORMULA = tuple("=+-@＝＋－＠")
 def record(row: Row) -> dict[str, object]:
     """The JSON object of a document: `FACTS`, every field of `Invoice`, and the findings.
 
-    Amounts are decimal text and dates ISO text; without an invoice its fields are null and its lists empty.
+    `corrected` are the paths of the fields that a person corrected. Amounts are decimal text and dates ISO text;
+    without an invoice its fields are null and its lists empty.
     """
     invoice = values(row) if row.invoice is None else sound(row.invoice.model_dump(mode="json"))
     return {**row.facts, **cast("dict[str, object]", invoice), "findings": findings(row)}

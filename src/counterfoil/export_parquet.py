@@ -18,7 +18,7 @@ import pyarrow  # pyright: ignore[reportMissingTypeStubs]
 import pyarrow.parquet  # pyright: ignore[reportMissingTypeStubs]
 from pydantic import BaseModel
 
-from .export_row import DETAILS, FACTS, Row, findings, values
+from .export_row import DETAILS, FACTS, MANY, Row, findings, values
 from .invoice import Invoice
 
 _pa = cast(Any, pyarrow)  # it comes without types
@@ -36,7 +36,7 @@ def schema() -> Any:
 def _schema(fields: list[tuple[str, Any]]) -> Any:
     text = _pa.string()
     finding = _pa.struct([(name, text) for name in ("code", "severity", "message", "field")])
-    facts = [(name, _pa.list_(text) if name == "duplicates" else text) for name in FACTS]
+    facts = [(name, _pa.list_(text) if name in MANY else text) for name in FACTS]
     return _pa.schema([*facts, *fields, ("findings", _pa.list_(finding))])
 
 

@@ -13,7 +13,8 @@ DETAILS = "details"
 """What only e-invoices state, nested: JSON has it, tables do not."""
 INVOICE_FIELDS = tuple(Invoice.model_fields)
 LINE_FIELDS = tuple(field for field in LineItem.model_fields if field != DETAILS)
-FACTS = ("file", "status", "reader", "reason", "duplicate_of", "duplicates")
+MANY = ("duplicates", "corrected")
+FACTS = ("file", "status", "reader", "reason", "duplicate_of", *MANY)
 """What leads every record, whatever was read."""
 LISTS = ("line_items", "tax_lines", "allowances_charges")
 FLAT_FIELDS = tuple(field for field in INVOICE_FIELDS if field not in (*LISTS, DETAILS))
@@ -23,7 +24,8 @@ FLAT_FIELDS = tuple(field for field in INVOICE_FIELDS if field not in (*LISTS, D
 class Row:
     """One document of a manifest. `invoice` and `reader` are None where nothing has been read (yet); `data` is there
     instead of `invoice` where it was read by a schema of the user's own. `duplicate_of` names the
-    document with the same invoice that came first, `duplicates` those that came after this one."""
+    document with the same invoice that came first, `duplicates` those that came after this one, `corrected` by path the
+    fields that say what a person has corrected."""
 
     file: str
     status: str
@@ -34,18 +36,19 @@ class Row:
     data: Mapping[str, Any] | None = None
     duplicate_of: str | None = None
     duplicates: Sequence[str] = ()
+    corrected: Sequence[str] = ()
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What leads every record (`FACTS`): text or null, and `duplicates` as a list."""
-        facts = {name: getattr(self, name) for name in FACTS} | {"duplicates": list(self.duplicates)}
+        """What leads every record (`FACTS`): text or null, and lists of `MANY`."""
+        facts = {name: getattr(self, name) for name in FACTS} | {name: list(getattr(self, name)) for name in MANY}
         return cast("dict[str, Any]", sound(facts))
 
     @property
     def cells(self) -> dict[str, Any]:
         """The facts as cells of a table."""
         facts = self.facts
-        return facts | {"duplicates": "; ".join(facts["duplicates"]) or None}
+        return facts | {name: "; ".join(facts[name]) or None for name in MANY}
 
 
 def values(row: Row) -> dict[str, Any]:

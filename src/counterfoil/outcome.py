@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .claims import Claim
-from .document import Data, Usage
+from .document import Data, Finding, Usage
 from .extract import Extraction
 from .jsonfile import Json
-from .results import FORMAT, Stored
+from .results import FORMAT, Stored, findings_of
 from .spend import NOTHING, as_json, told_of_claim, usage_of
 from .transitions import FINISHED, INPUT_SHOWN
 
@@ -61,12 +61,18 @@ def facts_of(name: str, stored: Stored, *, adopted: bool) -> dict[str, Any]:
         "result_sha256": stored.sha256,
         "reader": content["reader"],
         "adopted": adopted,
-        "findings": sorted({finding["code"] for finding in content["findings"] if finding["severity"] != "info"}),
-        "summary": _summary(content),
+        "findings": codes_of(findings_of(content)),
+        "summary": summary_of(content),
     }
 
 
-def _summary(content: Json) -> dict[str, Any]:
+def codes_of(findings: Iterable[Finding]) -> list[str]:
+    """What a record names of its findings: the codes of those that are more than information."""
+    return sorted({finding.code for finding in findings if finding.severity != "info"})
+
+
+def summary_of(content: Json) -> dict[str, Any]:
+    """What a list shows of what a document says."""
     if "data" in content:
         scalars = {name: v for name, v in content["data"].items() if isinstance(v, (str, int, float))}
         return {"schema": content["schema"], "data": dict(list(scalars.items())[:_SHOWN])}

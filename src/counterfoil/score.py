@@ -11,6 +11,7 @@ does not say is not scored. The rules, by kind of field:
   of a document knows in `not_visible`: those are scored only where the XML was read.
 - Lists of lines: their count, exactly; each column as F1 over its values, the order ignored. A column with a value
   that the truth does not say is not scored. Texts of lines are right from 80 % alike.
+- Fields that a truth names in `corrected` were read wrong, or a person would not have corrected them.
 - A document without a result has everything wrong.
 """
 
@@ -112,6 +113,7 @@ class Judged:
 
     document: str
     kind: str | None
+    seller: str | None
     got: Got | None
     scores: dict[str, float] = field(default_factory=dict[str, float])
     wrong: list[Mismatch] = field(default_factory=list[Mismatch])
@@ -129,12 +131,16 @@ class Judged:
 def judge(document: str, truth: Mapping[str, Any], got: Got | None, layout: Layout) -> Judged:
     """Compares one document, None without a record, with its truth."""
     said = (got.fields if got else None) or {}
-    judged = Judged(document, cast("str | None", truth.get("kind")), got)
+    kind_of_document, seller = (cast("str | None", truth.get(name)) for name in ("kind", "seller_name"))
+    judged = Judged(document, kind_of_document, seller, got)
     hidden = set(truth.get("not_visible") or ()) if not (got and got.reader == "xml") else set[str]()
     unsigned = truth.get("doc_type") == "credit_note"
+    corrected = set[str](truth.get("corrected") or ())
     for name, kind in layout.fields.items():
         expected, value = value_at(truth, name), value_at(said, name)
-        if expected is None:
+        if name in corrected:
+            _note(judged, name, 0.0, expected, value)
+        elif expected is None:
             if truth.get("kind") == "xml" and value not in (None, ""):
                 judged.spurious.append(name)
         elif name not in hidden:
@@ -143,7 +149,8 @@ def judge(document: str, truth: Mapping[str, Any], got: Got | None, layout: Layo
             _note(judged, name, float(right), expected, value)
     for name, columns in layout.lists.items():
         lines = _objects(value_at(truth, name))
-        if lines and name not in hidden:
+        said_of = any(path.startswith(f"{name}.") for path in corrected)
+        if (lines or said_of) and name not in hidden:
             _judge_lines(judged, name, columns, lines, _objects(value_at(said, name)), unsigned)
     return judged
 
@@ -167,6 +174,8 @@ def _judge_lines(
         if any(value is None for value in expected):
             continue
         values = [value for line in found if (value := value_at(line, column)) is not None]
+        if not expected and not values:
+            continue
 
         def equal(one: Any, other: Any, kind: Kind = kind) -> bool:
             return same(one, other, kind, unsigned=unsigned)

@@ -3,7 +3,8 @@
 Each returns a `Change` for `commit.Register`. Everything that varies (time, worker, who is dead) is frozen in when the
 change is made, so that a change run twice on the same records gives the same records. Nothing here reads or writes.
 
-A record: `status` is pending, running, done, review or failed. `owner` and `attempt` name one claim (the fence).
+A record: `status` is pending, running, done, review or failed, or what a person made of it: approved or rejected (see
+`transitions_review`). `owner` and `attempt` name one claim (the fence).
 `deaths` counts the workers that died holding it, `take` the deliberate re-readings of a document that had a result;
 `mark` and `size` are the source's; `history` says who did what and when; spend is summed over all attempts.
 
@@ -20,15 +21,19 @@ from .commit import Change, Record, Records
 from .document import Usage
 from .errors import ClaimLost, Refused
 from .spend import LOST_CALL, NOTHING, added, spent
+from .transitions_review import VERDICTS, told_verdict
 
-FINISHED = frozenset({"done", "review", "failed"})
-STATUSES = ("pending", "running", "done", "review", "failed")
+READ = frozenset({"done", "review", "failed"})
+"""What a run makes of a document."""
+FINISHED = READ | VERDICTS
+STATUSES = ("pending", "running", "done", "review", "failed", "approved", "rejected")
 MAX_DEATHS = 3
 INPUT_SHOWN = 16
 """Hex digits of an input's name in the history: enough to tell those of one document apart."""
 # What an outcome leaves in a record; gone when the document starts anew.
 OUTCOME = frozenset(
     {"reason", "input", "result", "result_sha256", "reader", "adopted", "findings", "summary", "duplicate"}
+    | {"corrections", "verdict", "outdated"}
 )
 _OF_A_CLAIM = OUTCOME | {"asking"}
 
@@ -47,8 +52,8 @@ def _unclaimed(record: Record) -> Record:
 
 
 def plan(documents: Iterable[tuple[str, str, int]], at: str, within: str | None = None) -> Change:
-    """Adds documents (id, mark, size) that are new; sends one whose source changed back to pending. `within`: they are
-    parts of this document of the source."""
+    """Adds documents (id, mark, size) that are new; sends one whose source changed back to pending, unless it was
+    approved: then its record says that it is `outdated`. `within`: they are parts of this document of the source."""
     planned = tuple(documents)
 
     def change(records: Records) -> Records:
@@ -59,7 +64,13 @@ def plan(documents: Iterable[tuple[str, str, int]], at: str, within: str | None 
             if known is None:
                 fresh: Record = {"status": "pending", "attempt": 0, "owner": None, **source}
                 updates[document] = fresh | {"history": _event({}, at, "planned")}
-            elif known["mark"] != mark and known["status"] != "running":
+            elif known["mark"] == mark or known["status"] == "running":
+                continue
+            elif known["status"] == "approved":
+                if known.get("outdated", {}).get("mark") != mark:
+                    history = _event(known, at, "outdated", mark=mark)
+                    updates[document] = known | {"outdated": {"mark": mark, "at": at}, "history": history}
+            else:
                 history = _event(known, at, "source changed", was=known["status"])
                 updates[document] = _anew(known) | {"deaths": 0, **source, "history": history}
         return updates
@@ -231,8 +242,12 @@ def retry(document: str, at: str) -> Change:
         record = records.get(document)
         if record is None:
             raise Refused(f"{document}: no such document")
+        if record["status"] == "approved":
+            raise Refused(
+                f"{document}: {told_verdict(record)}, and stays as it is; `counterfoil review --reopen` it first"
+            )
         if record["status"] not in FINISHED:
-            raise Refused(f"{document}: it is {record['status']}, only done, review or failed can be retried")
+            raise Refused(f"{document}: it is {record['status']}, only what is finished can be retried")
         take = record.get("take", 0) + (1 if record.get("result") else 0)
         history = _event(record, at, "retried", was=record["status"])
         return {document: _anew(record) | {"deaths": 0, "take": take, "history": history}}

@@ -13,13 +13,22 @@ from .display import counted, duration, printable, spending
 from .errors import SetupError
 from .kinds import CONTAINER
 from .spend import usage_of
+from .transitions_review import corrections_told, told_verdict
 
 if TYPE_CHECKING:
     from .audit import Audit
     from .commit import Record
     from .jsonfile import Json
 
-_COLORS = {"done": "green", "review": "yellow", "failed": "red", "running": "cyan", "pending": "dim"}
+_COLORS = {
+    "done": "green",
+    "review": "yellow",
+    "failed": "red",
+    "running": "cyan",
+    "pending": "dim",
+    "approved": "bold green",
+    "rejected": "magenta",
+}
 _HEADER = (
     ("invoice_number", "invoice number"),
     ("issue_date", "issue date"),
@@ -76,6 +85,8 @@ def _row(document: str, record: Mapping[str, Any]) -> list[str]:
     summary: Mapping[str, Any] = record.get("summary") or {}
     data = (f"{name} {value}" for name, value in summary.get("data", {}).items())
     notes = [*data, *map(partial(_told, record), record.get("findings", [])), *_again(record)]
+    notes += [f"corrected: {', '.join(record['corrections'])}"] if record.get("corrections") else []
+    verdict = told_verdict(record) if record.get("verdict") else None
     cells = (
         document,
         record.get("status"),
@@ -85,7 +96,7 @@ def _row(document: str, record: Mapping[str, Any]) -> list[str]:
         summary.get("seller_name"),
         amount(summary.get("gross_total")),
         summary.get("currency"),
-        record.get("reason") or ", ".join(notes),
+        verdict or record.get("reason") or ", ".join(notes),
     )
     return [printable(str(cell or "")) for cell in cells]
 
@@ -107,7 +118,7 @@ def print_run(summary: Mapping[str, Any], out: str) -> None:
     """What a run came to, and where to look next."""
     lines = [
         f"{counted(summary['documents'], 'document')}: {summary['done']} done, {summary['review']} in review, "
-        f"{summary['failed']} failed, {summary['pending']} not finished{_containers(summary)}",
+        f"{summary['failed']} failed, {_reviewed(summary)}{summary['pending']} not finished{_containers(summary)}",
         f"this run: {spending(usage_of({**summary, 'calls': summary['paid_calls']}))}; "
         f"{counted(summary['adopted'], 'result')} adopted, {counted(summary['commits'], 'manifest write')}, "
         f"{counted(summary['conflicts'], 'conflict')}, {duration(summary['wall_s'])}",
@@ -119,6 +130,10 @@ def print_run(summary: Mapping[str, Any], out: str) -> None:
     if summary["failed"]:
         lines.append(f"failed: mend what can be mended, then `counterfoil retry {out}` and run again")
     say(lines)
+
+
+def _reviewed(summary: Mapping[str, Any]) -> str:
+    return "".join(f"{summary[status]} {status}, " for status in ("approved", "rejected") if summary[status])
 
 
 def _containers(summary: Mapping[str, Any]) -> str:
@@ -172,19 +187,19 @@ async def find_document(out: str, document: str) -> tuple[Record, Json | None]:
 
 def print_document(document: str, record: Record, result: Json | None) -> None:
     """One document for people: what it says, what was found, what happened to it."""
+    from .rechecking import findings_said, invoice_said
+
     say([f"{document}: {record['status']}" + (f", read by {result['reader']}" if result else "")])
+    if record.get("verdict"):
+        say([told_verdict(record)])
     if record.get("reason"):
         say([record["reason"]])
     if result:
         if "data" in result:
             say([*_outline(result["data"], "  "), ""])
         elif result["reader"] != CONTAINER:
-            _print_invoice(result["invoice"], result.get("provenance") or {})
-        from .duplicates import finding_of
-        from .results import findings_of
-
-        findings = [*findings_of(result), *([finding_of(record["duplicate"])] if record.get("duplicate") else [])]
-        say([f"{finding.severity:<8} {finding.code}: {finding.message}" for finding in findings])
+            _print_invoice(invoice_said(record, result), result.get("provenance") or {}, corrections_told(record))
+        say([f"{finding.severity:<8} {finding.code}: {finding.message}" for finding in findings_said(record, result)])
         say([f"the same invoice again: {second}" for second in record.get("duplicates", ())])
     elif record.get("result"):
         say([f"its result {record['result']} is missing; `counterfoil retry`, then `counterfoil run`, read it anew"])
@@ -194,14 +209,21 @@ def print_document(document: str, record: Record, result: Json | None) -> None:
     say(["", *(_event(event) for event in record.get("history", []))])
 
 
-def _print_invoice(invoice: Mapping[str, Any], came: Mapping[str, Any]) -> None:
-    shown = [(name, _shown(field, invoice[field]), field) for field, name in _HEADER if invoice.get(field)]
+def _print_invoice(invoice: Mapping[str, Any], came: Mapping[str, Any], corrections: Mapping[str, str]) -> None:
+    shown = [(name, _shown(field, invoice[field]), field) for name, field in _named(invoice)]
     width = min(max((len(value) for _, value, _ in shown), default=0), 40)
-    say([f"  {name:<16}{value:<{width}}  {_origin(came.get(field))}".rstrip() for name, value, field in shown])
+    said = [(name, value, corrections.get(field) or _origin(came.get(field))) for name, value, field in shown]
+    say([f"  {name:<16}{value:<{width}}  {origin}".rstrip() for name, value, origin in said])
+    known = {field for _, field in _named(invoice)}
+    say([f"  {path:<16}{told}" for path, told in corrections.items() if path not in known])
     if invoice["line_items"]:
         say([""])
         _print_lines(invoice["line_items"])
     say([""])
+
+
+def _named(invoice: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name, field) for field, name in _HEADER if invoice.get(field)]
 
 
 def _outline(value: Any, indent: str) -> Iterator[str]:
@@ -229,8 +251,14 @@ def _shown(field: str, value: str) -> str:
 
 
 def _event(event: Mapping[str, Any]) -> str:
-    more = ", ".join(f"{key} {value}" for key, value in event.items() if key not in ("at", "event"))
+    changed = [f"{p} from {_plain(c['from'])} to {_plain(c['to'])}" for p, c in event.get("fields", {}).items()]
+    others = (f"{key} {value}" for key, value in event.items() if key not in ("at", "event", "seen", "fields"))
+    more = ", ".join([*others, *changed])
     return f"  {event['at']}  {event['event']}" + (f" ({more})" if more else "")
+
+
+def _plain(value: Any) -> str:
+    return "nothing" if value is None else str(value)
 
 
 def _print_lines(lines: Sequence[Mapping[str, Any]]) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from .kinds import CONTAINER
 from .web_rows import Row
 
-STATUSES = ("done", "review", "failed", "running", "pending", CONTAINER)
+STATUSES = ("done", "review", "failed", "approved", "rejected", "running", "pending", CONTAINER)
 SIZES = (50, 100, 200)
 SORTS: Mapping[str, Callable[[Row], Any]] = {
     "document": lambda row: row.document,

@@ -19,7 +19,7 @@ from .commit import Record, Records
 from .document import Usage
 from .kinds import counted_as
 from .spend import NOTHING, batch_request, usage_of
-from .transitions import FINISHED
+from .transitions import FINISHED, READ
 
 _SHOWN = 160
 _VARIES = re.compile(r"\d[\d.,:_-]*\d|\d|'[^']*'|\"[^\"]*\"")
@@ -98,10 +98,10 @@ def epoch(at: str) -> int:
 
 
 def ended(record: Record) -> int | None:
-    """When a record came to the outcome that it has."""
+    """When a run came to its outcome, whatever people made of that since."""
     if record.get("status") not in FINISHED:
         return None
-    ends = (event["at"] for event in reversed(record.get("history") or ()) if event.get("event") in FINISHED)
+    ends = (event["at"] for event in reversed(record.get("history") or ()) if event.get("event") in READ)
     at = next(ends, None)
     return None if at is None else epoch(at)
 
