@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test prove lint bench storm lock clean
+.PHONY: demo test test-ray prove lint bench storm lock clean
 
 demo: $(VENV)/.installed
 	@rm -rf out/demo
@@ -21,6 +21,11 @@ test: $(VENV)/.developed
 	@$(BIN)/basedpyright --level error
 	@$(BIN)/pytest
 
+# Many workers on a Ray cluster of several nodes, all on this machine. Ray is heavy, so only this installs it.
+test-ray: $(VENV)/.developed
+	@$(BIN)/python -m pip install -q --disable-pip-version-check 'ray>=2.40,<3'
+	@$(BIN)/pytest tests/test_distribute_ray.py
+
 # The manifest protocol under every fault: ten thousand seeded runs, and mutants that must be caught. A few minutes.
 prove: $(VENV)/.developed
 	@$(BIN)/python -m tests.simulation
@@ -33,10 +38,11 @@ storm: $(VENV)/.developed
 	@$(BIN)/python -m benchmarks.storm $(if $(SEED),--seed $(SEED))
 	@$(BIN)/python -m benchmarks.storm $(if $(SEED),--seed $(SEED)) --hosts 3
 
-# One resolution for both: what users install is what was tested.
+# One resolution for both: what users install is what was tested. Of the extras all but Ray, see test-ray.
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate
+EXTRAS := $(patsubst %,--extra %,aws excel jsonschema localmodel ocr parquet providers)
 lock: $(VENV)/.developed
-	@$(COMPILE) --upgrade --all-extras --group dev pyproject.toml -o requirements-dev.lock
+	@$(COMPILE) --upgrade $(EXTRAS) --group dev pyproject.toml -o requirements-dev.lock
 	@$(COMPILE) --upgrade -c requirements-dev.lock pyproject.toml -o requirements.lock
 
 clean:

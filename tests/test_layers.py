@@ -22,6 +22,10 @@ FLOORS = [
     "__main__ cli_main",
     "cli",
     "cli_*",
+    "distribute_main",
+    "distribute distribute_worker",
+    "distribute_crew distribute_local distribute_ray distribute_view",
+    "distribute_order",
     "command_* lab",
     "web_*",
     "lab_*",
@@ -58,7 +62,7 @@ FLOORS = [
     "form schema_strict schema_columns",
     "store document",
     "amounts dates clock invoice invoice_* jsonfile",
-    "allowance countries currencies errors kinds tasks",
+    "allowance countries currencies distribute_spread errors kinds lifeline tasks",
 ]
 HEAVY = {"pydantic", "lxml", "pypdfium2", "obstore", "aiohttp", "rich", "stdnum", "genai_prices", "boto3", "openpyxl"}
 HEAVY |= {

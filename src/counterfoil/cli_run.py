@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .cli_limits import limit_options
+from .cli_spread import spread_options
 from .cli_words import location, run_to_end
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from .command_run_options import Options
     from .command_run_report import Report
+    from .display import Display
+    from .distribute_spread import Spread
 
 
 def _dollars(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Decimal | None:
@@ -144,26 +149,37 @@ def _names(_context: click.Context, _parameter: click.Parameter, value: str | No
     metavar="SECONDS",
     help="How long a silent worker of another machine is taken for alive.",
 )
+@spread_options
 @limit_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress; only failures and errors.")
-def run(as_json: bool, quiet: bool, **options: Any) -> None:
+def run(as_json: bool, quiet: bool, spread: Spread | None, **options: Any) -> None:
     """Read every document of SOURCE and record what was found in OUT.
 
     Run it again to resume: only what is not finished, new or changed is read. Several runs on one OUT share the work.
     Ctrl-C stops: calls in flight end and are recorded; press it again to stop at once.
     """
-    from .command_run import run_batch
     from .command_run_options import Options
     from .display import Display
 
-    report = run_to_end(run_batch(Options(**options), Display(quiet=quiet)))
+    report = run_to_end(_work(Options(**options), spread, Display(quiet=quiet)))
     _show_report(report, as_json=as_json, quiet=quiet, out=options["out"])
     if report.interrupted:
         raise SystemExit(130)
     if report.cost_reached:
         raise SystemExit(3)
     raise SystemExit(1 if report.summary["failed"] else 0)
+
+
+def _work(options: Options, spread: Spread | None, display: Display) -> Coroutine[Any, Any, Report]:
+    """The run by this process, or by those that it starts."""
+    if spread is None:
+        from .command_run import run_batch
+
+        return run_batch(options, display)
+    from .distribute import run_spread
+
+    return run_spread(options, spread, display)
 
 
 def _show_report(report: Report, *, as_json: bool, quiet: bool, out: str) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .command_run_batch import still_running
 from .display import Snapshot
+from .document import Usage
 from .duplicates import named, seconds_in
 from .kinds import CONTAINER
+from .manifest import Manifest
 from .pipeline import Run
 from .spend import as_json
 
@@ -46,9 +49,38 @@ def snapshot(run: Run, started: float) -> Snapshot:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Did:
+    """What a run did itself, in one process or many, beside what its OUT is at then."""
+
+    usage: Usage
+    adopted: int
+    seconds: float
+    commits: int
+    conflicts: int
+    batches_running: int
+    interrupted: bool
+    cost_reached: bool
+
+
 async def report_of(run: Run, started: float) -> Report:
-    """The end of a run: counts of the whole OUT, spend and commits of this process."""
-    manifest, tally, statuses = run.tools.manifest, run.tally, run.tools.worker.statuses
+    """The end of a run in this process."""
+    stats = run.tools.manifest.stats
+    did = Did(
+        run.tally.usage,
+        run.tally.adopted,
+        time.monotonic() - started,
+        stats.commits,
+        stats.conflicts,
+        still_running(run),
+        run.stopping and not run.cost_reached,
+        run.cost_reached,
+    )
+    return await report(run.tools.manifest, run.tools.worker.statuses, did)
+
+
+async def report(manifest: Manifest, statuses: Counter[str], did: Did) -> Report:
+    """The end of a run: counts of the whole OUT, and what the run did."""
     failures: list[tuple[str, str]] = []
     rows: list[tuple[str, Mapping[str, Any]]] = []
     if statuses["failed"] or statuses.total() <= _SHOWN:
@@ -59,7 +91,7 @@ async def report_of(run: Run, started: float) -> Report:
                 rows.append((document, record))
     seconds = seconds_in(rows)
     rows = [(document, named(document, record, seconds)) for document, record in rows]
-    spent, interrupted = as_json(tally.usage), run.stopping and not run.cost_reached
+    spent = as_json(did.usage)
     summary: dict[str, Any] = {
         "documents": statuses.total() - statuses[CONTAINER],
         "done": statuses["done"],
@@ -69,15 +101,15 @@ async def report_of(run: Run, started: float) -> Report:
         "rejected": statuses["rejected"],
         "pending": statuses["pending"] + statuses["running"],
         "paid_calls": spent["calls"],
-        "adopted": tally.adopted,
+        "adopted": did.adopted,
         "input_tokens": spent["input_tokens"],
         "output_tokens": spent["output_tokens"],
         "cost_usd": spent["cost_usd"],
-        "wall_s": round(time.monotonic() - started, 3),
-        "commits": manifest.stats.commits,
-        "conflicts": manifest.stats.conflicts,
-        "batches_running": still_running(run),
+        "wall_s": round(did.seconds, 3),
+        "commits": did.commits,
+        "conflicts": did.conflicts,
+        "batches_running": did.batches_running,
         "unknown_calls": spent["unknown_calls"],
         "containers": statuses[CONTAINER],
     }
-    return Report(summary, failures, rows if statuses.total() <= _SHOWN else [], interrupted, run.cost_reached)
+    return Report(summary, failures, rows if statuses.total() <= _SHOWN else [], did.interrupted, did.cost_reached)

@@ -64,6 +64,15 @@ class Shard:
                     shard.ends.append(end)
         return shard
 
+    def add(self, other: Shard) -> None:
+        """Adds the counts of another; of its `ends` nothing."""
+        self.statuses += other.statuses
+        self.adopted += other.adopted
+        self.calls_out += other.calls_out
+        self.in_batches += other.in_batches
+        self.usage += other.usage
+        self.duplicates += other.duplicates
+
 
 async def show_status(out: str, *, as_json: bool, watch: bool) -> None:
     """Prints the status once, or until nothing is left to do."""
@@ -85,12 +94,7 @@ async def show_status(out: str, *, as_json: bool, watch: bool) -> None:
 def _summary(shards: Iterable[Shard], workers: int, now: datetime) -> dict[str, Any]:
     total = Shard()
     for shard in shards:
-        total.statuses += shard.statuses
-        total.adopted += shard.adopted
-        total.calls_out += shard.calls_out
-        total.in_batches += shard.in_batches
-        total.usage += shard.usage
-        total.duplicates += shard.duplicates
+        total.add(shard)
         total.ends += [end for end in shard.ends if now - end < _PACE_OVER]
     statuses, usage = total.statuses, total.usage
     span = (now - min(total.ends)).total_seconds() if total.ends else 0.0

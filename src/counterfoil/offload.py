@@ -26,6 +26,7 @@ from pebble import CONSTS, ProcessExpired, ProcessPool
 
 from .document import Limits
 from .errors import InputError, SetupError, Unavailable
+from .lifeline import die_with
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -233,7 +234,7 @@ def _value(outcome: bytes) -> object:
 
 def _prepare_worker(parent: int, memory_bytes: int, preload: Sequence[str]) -> None:
     """Ties the worker's life to the parent's, silences it, imports what it will need, and then limits its memory."""
-    _die_with(parent)
+    die_with(parent)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     for name in preload:
         with suppress(Exception):  # the task that needs it will say what is wrong
@@ -244,16 +245,6 @@ def _prepare_worker(parent: int, memory_bytes: int, preload: Sequence[str]) -> N
         os.dup2(nowhere, stream)
     os.close(nowhere)
     _limit_memory(memory_bytes)
-
-
-def _die_with(parent: int) -> None:
-    if sys.platform == "linux":
-        import ctypes
-
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, int(signal.SIGKILL))
-        if os.getppid() != parent:  # it died before we asked
-            os._exit(1)
 
 
 def _limit_memory(memory_bytes: int) -> None:
