@@ -85,6 +85,7 @@ async def test_no_address_leads_elsewhere():
     [
         ({"origin": "http://evil.example"}, True),
         ({"origin": "null"}, True),
+        ({"origin": "null", "sec_fetch_site": "cross-site"}, True),
         ({"origin": "http://127.0.0.1:9999"}, True),
         ({"sec_fetch_site": "cross-site"}, True),
         ({"sec_fetch_site": "same-site"}, True),
@@ -98,6 +99,16 @@ async def test_another_site_s_page_changes_nothing(headers: dict[str, str], word
         fields = [("action", "retry"), ("document", "a.pdf"), *([("csrf", csrf)] if word else [])]
         assert (await browser.post("/documents", fields, **headers)).status_code == 403
         assert (await browser.site.watch.manifest.get("a.pdf") or {})["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"origin": "null", "sec_fetch_site": "same-origin"}, {"origin": "http://127.0.0.1:8765"}]
+)
+async def test_a_form_of_our_own_is_taken(headers: dict[str, str]):
+    """Under no-referrer a browser sends no origin with it."""
+    async with served(ONE) as browser:
+        fields = [("action", "retry"), ("document", "a.pdf"), ("csrf", await browser.csrf())]
+        assert (await browser.post("/documents", fields, **headers)).status_code == 303
 
 
 async def test_the_word_of_another_session_is_none():

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import queue
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from counterfoil.command_serve import Options, Server, listening
+from counterfoil.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,27 @@ class Served:
         self.process.send_signal(signal.SIGINT)
         out, err = self.process.communicate(timeout=10)
         return self.process.returncode, out, err
+
+
+@contextmanager
+def serving_here(out: Path, **options: Any) -> Generator[str]:
+    """The address of the same server in a thread of this process: it is there at once."""
+    begun: queue.Queue[Server] = queue.Queue()
+
+    async def run(sock: socket.socket) -> None:
+        server = Server(await Manifest.read(str(out)), sock, Options(str(out), 0, **options))
+        begun.put(server)
+        await server.watch_and_serve()
+
+    with listening("127.0.0.1", 0) as sock:
+        thread = threading.Thread(target=lambda: asyncio.run(run(sock)))
+        thread.start()
+        server = begun.get(timeout=10)
+        try:
+            yield f"http://127.0.0.1:{sock.getsockname()[1]}/"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import ipaddress
 import os
 import signal
 import socket
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import uvicorn
@@ -38,52 +38,53 @@ class Options:
     read_only: bool = False
 
 
-class _Server(uvicorn.Server):
-    """Leaves signals to us, and lets open streams go when it ends: else it would wait for them."""
+class Server(uvicorn.Server):
+    """One OUT on one socket. Leaves signals to whoever runs it: set `should_exit` to end it."""
 
-    def __init__(self, config: uvicorn.Config, watch: Watch) -> None:
+    def __init__(self, manifest: Manifest, sock: socket.socket, options: Options) -> None:
+        port: int = sock.getsockname()[1]
+        loopback = is_loopback(options.host)
+        self._sock, self._watch = sock, Watch(manifest)
+        self.token = options.token or (None if loopback else new_token())
+        site = Site(self._watch, Sessions(self.token, port), options.read_only)
+        config = uvicorn.Config(
+            application(site, {*_LOOPBACK, options.host.lower()} if loopback else None),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=_LAST_WORDS,
+        )
         super().__init__(config)
-        self._watch = watch
+
+    async def watch_and_serve(self) -> None:
+        """Until it is told to end."""
+        looking = asyncio.create_task(self._watch.run(), name="watch")
+        try:
+            await self.serve([self._sock])
+        finally:
+            looking.cancel()
+            await asyncio.wait([looking])
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._watch.close()
+        await self._watch.close()  # open streams would hold it up
         await super().shutdown(sockets)
 
 
 async def serve(options: Options, say: Callable[[str], None]) -> None:
     """Serves until it is told to stop; `say` is told the address once it can be opened."""
-    loopback = is_loopback(options.host)
-    token = _token(options, loopback)
+    if options.token is not None and len(options.token) < LEAST_TOKEN:
+        raise SetupError(f"--token has {len(options.token)} characters; give it at least {LEAST_TOKEN}, or none")
     manifest = await Manifest.read(options.out)
     with listening(options.host, options.port) as sock:
-        port: int = sock.getsockname()[1]
-        watch = Watch(manifest)
-        site = Site(watch, Sessions(token, port), options.read_only)
-        hosts = {*_LOOPBACK, options.host.lower()} if loopback else None
-        server = _Server(_config(site, hosts), watch)
-        looking = asyncio.create_task(watch.run(), name="watch")
-        say(_address(options.host, port, token))
-        try:
-            with _stopped_by_signals(server):
-                await server.serve([sock])
-        finally:
-            looking.cancel()
-            await asyncio.wait([looking])
-
-
-def _config(site: Site, hosts: Collection[str] | None) -> uvicorn.Config:
-    return uvicorn.Config(
-        application(site, hosts),
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        timeout_graceful_shutdown=_LAST_WORDS,
-    )
+        server = Server(manifest, sock, options)
+        with _stopped_by_signals(server):
+            say(_address(options.host, sock.getsockname()[1], server.token))
+            await server.watch_and_serve()
 
 
 def is_loopback(host: str) -> bool:
@@ -94,12 +95,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _token(options: Options, loopback: bool) -> str | None:
-    if options.token is not None and len(options.token) < LEAST_TOKEN:
-        raise SetupError(f"--token has {len(options.token)} characters; give it at least {LEAST_TOKEN}, or none")
-    return options.token or (None if loopback else new_token())
 
 
 @contextlib.contextmanager
@@ -138,7 +133,7 @@ def _address(host: str, port: int, token: str | None) -> str:
 
 
 @contextlib.contextmanager
-def _stopped_by_signals(server: uvicorn.Server) -> Generator[None]:
+def _stopped_by_signals(server: Server) -> Generator[None]:
     """The first Ctrl-C or SIGTERM ends it, the second at once."""
     loop = asyncio.get_running_loop()
 

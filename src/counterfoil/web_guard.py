@@ -149,11 +149,16 @@ def _host(headers: Headers) -> str:
 
 
 def _same_origin(headers: Headers) -> bool:
-    """A browser says where a form comes from; what says nothing is no browser, and has no session of one."""
-    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+    """A browser says where a form comes from; what says nothing is no browser, and has no session of one.
+
+    Under our own no-referrer the origin of a form is `null`: then its other header must say that the page is ours.
+    """
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site not in (None, "same-origin", "none"):
         return False
-    origin = headers.get("origin")
-    return origin is None or (origin != "null" and urlsplit(origin).netloc == headers.get("host", ""))
+    if origin == "null":
+        return site == "same-origin"
+    return origin is None or urlsplit(origin).netloc == headers.get("host", "")
 
 
 def _no_entry(token: str | None) -> Response:

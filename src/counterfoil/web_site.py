@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from .display import printable
 from .web_query import Query
 from .web_rows import Row
 from .web_session import Session, Sessions, is_ours
@@ -116,6 +117,12 @@ def amount(value: Decimal | str | None) -> str:
     return f"{whole}.{fraction:0<2}"
 
 
+def shown(text: str) -> str:
+    """Text of a document as one can see it: no line breaks, nothing that turns letters around, and blanks in quotes."""
+    plain = printable(text)
+    return plain if not text or plain.strip() else f'"{plain}"'
+
+
 def moment(seconds: int | None) -> str:
     """A time for people: 2026-01-31 13:05:09, in UTC like every time in a manifest."""
     return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
@@ -130,6 +137,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: Mapping[str, Any] = {"amount": amount, "moment": moment, "document_path": document_path, "quoted": quoted}
+    filters: Mapping[str, Any] = {
+        "amount": amount,
+        "moment": moment,
+        "document_path": document_path,
+        "quoted": quoted,
+        "shown": shown,
+    }
     pages.filters.update(filters)
     return pages
