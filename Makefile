@@ -19,7 +19,7 @@ test: $(VENV)/.developed
 	@$(BIN)/ruff check -q .
 	@$(BIN)/ruff format -q --check .
 	@$(BIN)/basedpyright --level error
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto --dist loadfile
 
 # Many workers on a Ray cluster of several nodes, all on this machine. Ray is heavy, so only this installs it.
 test-ray: $(VENV)/.developed
