@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from tests.batch import Process, invoice_pdf
 from tests.virtual import virtual_clock, virtually
 
 from counterfoil import transitions
 from counterfoil.audit import audit
+from counterfoil.cli import cli
+from counterfoil.command_score import score_out
 from counterfoil.commit import Record
-from counterfoil.errors import Refused, ReviewConflict
+from counterfoil.errors import Refused, ReviewConflict, SetupError
 from counterfoil.jsonfile import Json, encode
+from counterfoil.locations import open_store
 from counterfoil.manifest import Manifest
 from counterfoil.rechecking import findings_said, invoice_said
 from counterfoil.results import FORMAT, Results, result_key
 from counterfoil.reviewing import corrections_made, review
+from counterfoil.store import Store
 from counterfoil.store_memory import MemoryStore
 from counterfoil.transitions_review import Review, reviewed, revision
 
@@ -54,7 +61,7 @@ def content_of(invoice: Json = INVOICE, **changes: Any) -> Json:
 GROSS = "net 100.00 + tax 19.00 is 119.00, but the gross total is 191.00"
 
 
-async def manifest_with(store: MemoryStore, **record: Any) -> None:
+async def manifest_with(store: Store, **record: Any) -> None:
     """An OUT with one document, read and in review."""
     content = content_of()
     await store.put(result_key(content["input"]), encode(content))
@@ -368,3 +375,77 @@ def test_a_run_leaves_an_approved_document_and_the_audit_finds_nothing_wrong():
         assert (await audit(store, virtual_clock())).breaches == []
 
     virtually(story())
+
+
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        ({"seen": 0}, "who had seen 0 of its"),
+        ({"fields": {"gross_total": {"from": "1", "to": "2"}}}, "its corrections or its verdict"),
+        ({"event": "reopened"}, "though it was review"),
+    ],
+)
+def test_the_audit_names_a_review_of_what_its_author_had_not_seen(damage: Record, what: str):
+    """And a record that says otherwise than its history."""
+
+    async def story() -> list[str]:
+        store, source = MemoryStore(), MemoryStore()
+        await source.put("a.pdf", invoice_pdf("A"))
+        await Process(store, source, None).task
+        async with Manifest.open(store, clock=virtual_clock()) as manifest:
+            record = await review(manifest, "a.pdf", "approve", by="anna")
+            await manifest.update("a.pdf", history=[*record["history"][:-1], record["history"][-1] | damage])
+        return [breach.what for breach in (await audit(store, virtual_clock())).breaches]
+
+    assert any(what in breach for breach in virtually(story()))
+
+
+# --- what comes out of it
+
+
+def test_whatever_lists_exports_and_scores_an_out_says_what_reviewers_made_of_it(tmp_path: Path):
+    """One document corrected and approved by the command line, and then looked at from everywhere."""
+    store = open_store(str(tmp_path))
+    asyncio.run(manifest_with(store))
+
+    def told(*command: str, code: int = 0) -> str:
+        run = CliRunner().invoke(cli, [command[0], str(tmp_path), *command[1:]], catch_exceptions=True)
+        assert run.exit_code == code, run.output
+        return run.stdout
+
+    with pytest.raises(SetupError, match="is approved yet"):
+        asyncio.run(score_out(str(tmp_path), None))
+    told("review", "a.pdf", "--set", "gross_total=119,00", "--set", "line_items.1=", "--approve", "--by", "anna")
+    assert "approved by anna" in told("list", "--status", "approved")
+    assert json.loads(told("status", "--json"))["approved"] == 1
+    assert "(corrected by anna, was 191.00)" in told("show", "a.pdf")
+    [said] = map(json.loads, told("export", "--format", "jsonl").splitlines())
+    assert (said["status"], said["gross_total"], len(said["line_items"])) == ("approved", "119.00", 1)
+    assert said["corrected"] == ["gross_total", "line_items.1"]
+    [read] = map(json.loads, told("export", "--format", "jsonl", "--as-extracted").splitlines())
+    assert (read["gross_total"], len(read["line_items"]), read["corrected"]) == ("191.00", 2, [])
+    score = json.loads(told("score", "--json"))
+    assert (score["by_review"], score["corrected"], score["fields"]["gross_total"]["accuracy"]) == (True, 1, 0.0)
+    assert score["fields"]["line_items.count"]["accuracy"] == 0.0
+    assert score["sellers"]["Paper Mill Ltd"]["n"] == sum(of["n"] for of in score["readers"].values())
+    told("review", "a.pdf", "--reopen", "--by", "ben", "--seen", "2")
+    told("review", "a.pdf", "--undo", "line_items.1", "--by", "ben")
+    assert "0 documents back to pending" in told("retry", "--status", "review")  # it has a person's work in it
+    assert "1 document back to pending" in told("retry", "a.pdf")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--set", "gross_total"],
+        ["--approve", "--reopen"],
+        ["--reject", "no", "--set", "currency=EUR"],
+        ["--set", "currency=EUR", "--undo", "currency"],
+    ],
+)
+def test_a_review_that_says_nothing_or_two_things_is_a_usage_error(options: list[str], tmp_path: Path):
+    """Before anything is opened."""
+    run = CliRunner().invoke(cli, ["review", str(tmp_path), "a.pdf", "--by", "anna", *options])
+    assert run.exit_code == 2
+    assert "Usage:" in run.output

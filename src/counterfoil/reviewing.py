@@ -11,13 +11,13 @@ from typing import Any
 
 from .amounts import DecimalMark
 from .commit import Record
-from .errors import ManifestCorrupt, Refused, ReviewConflict
+from .errors import ManifestCorrupt, Refused
 from .jsonfile import Json
 from .manifest import Manifest
 from .outcome import codes_of, summary_of
 from .rechecking import findings_said, rechecked
 from .results import Results
-from .transitions_review import Act, Review, refuse_unfit, reviewed, revision
+from .transitions_review import Act, Review, refuse_unfit, refuse_unseen, reviewed, revision
 
 LONGEST_NAME = 60
 LONGEST_REASON = 500
@@ -45,13 +45,13 @@ async def review(
     record = await manifest.get(document)
     if record is None:
         raise Refused(f"{document}: no such document; `counterfoil list` names them")
-    if seen is not None and seen != revision(record):
-        raise ReviewConflict(document, record.get("history", [])[seen:])
+    seen = revision(record) if seen is None else seen
+    refuse_unseen(document, record, seen)
     refuse_unfit(document, record, act)
     changes, facts = await _corrections(manifest, document, record, fields or {}, mark)
     if act == "correct" and not changes:
         return record
-    done = Review(document, act, by, revision(record), reason, changes, facts)
+    done = Review(document, act, by, seen, reason, changes, facts)
     left = await manifest.register_of(document).commit(reviewed(done, manifest.clock.stamp()))
     return dict(left[document])
 

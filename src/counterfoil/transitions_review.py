@@ -68,12 +68,17 @@ def reviewed(review: Review, at: str) -> Change:
         record = records.get(review.document)
         if record is None:
             raise Refused(f"{review.document}: no such document")
-        if revision(record) != review.seen:
-            raise ReviewConflict(review.document, record.get("history", [])[review.seen :])
+        refuse_unseen(review.document, record, review.seen)
         refuse_unfit(review.document, record, review.act)
         return {review.document: _after(record, review, at)}
 
     return change
+
+
+def refuse_unseen(document: str, record: Record, seen: int) -> None:
+    """Raises `ReviewConflict` if a record is no longer the one that was seen."""
+    if revision(record) != seen:
+        raise ReviewConflict(document, record.get("history", [])[seen:])
 
 
 def refuse_unfit(document: str, record: Record, act: Act) -> None:

@@ -1,4 +1,6 @@
-"""Who is at work in a run: workers with a clerk each, a planner, somebody who retries, and a reader. All real code."""
+"""Who is at work in a run: workers with a clerk each, a planner, somebody who retries, reviewers, and a reader.
+
+All of it real code."""
 
 from __future__ import annotations
 
@@ -18,8 +20,10 @@ from counterfoil.invoice import Invoice
 from counterfoil.manifest import Manifest, shard_key
 from counterfoil.pace import Pace
 from counterfoil.pipeline import Run
+from counterfoil.reviewing import review
 from counterfoil.settings import Settings, Tools
 from counterfoil.source import Source, plan
+from counterfoil.transitions_review import revision
 from counterfoil.worker import Worker
 
 from .calls import SimModel
@@ -27,6 +31,7 @@ from .loop import Body
 from .rules import FINISHED
 
 _LIMITS = Limits()
+_FIELDS = ("seller_name", "buyer_reference")
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -125,6 +130,22 @@ async def retrier(world: Any, body: Body) -> None:
             document = body.chance.choice(finished)
             with suppress(Refused):
                 await manifest.register_of(document).commit(transitions.retry(document, clock.stamp()))
+
+
+async def person(world: Any, body: Body) -> None:
+    """A reviewer: looks at what is finished, thinks it over, and acts on what was seen."""
+    clock, chance = clock_of(world, body), body.chance
+    async with Manifest.open(world.way(body), shards=world.shards, clock=clock, writer=body.name) as manifest:
+        for number in range(chance.randint(1, 8)):
+            seen = [(d, r) async for d, r in manifest.records() if r["status"] in FINISHED and "tokens" not in r]
+            await asyncio.sleep(chance.expovariate(0.5))
+            if not seen:
+                continue
+            document, record = chance.choice(seen)
+            act = chance.choice(("correct", "correct", "approve", "approve", "reject", "reopen"))
+            fields = {chance.choice(_FIELDS): f"{body.name}.{number}"} if act == "correct" else {}
+            with suppress(Refused):
+                await review(manifest, document, act, by=body.name, seen=revision(record), fields=fields, reason="so")
 
 
 async def reader(world: Any, body: Body) -> None:

@@ -12,7 +12,7 @@ import orjson
 
 from .calls import Calls
 from .loop import Body
-from .rules import FINISHED, Breach, Replay
+from .rules import FINISHED, REVIEWS, Breach, Replay
 from .server import Server
 
 Record = dict[str, Any]
@@ -85,7 +85,8 @@ class Checker:
 
     def _event(self, replay: Replay, event: Record, now: float) -> None:
         kind, owner = event["event"], replay.owner
-        self.checks["I3"] += kind in FINISHED or kind == "released"
+        self.checks["I3"] += kind in ("done", "review", "failed", "released")
+        self.checks["I13"] += kind in REVIEWS or replay.status == "approved"
         if kind == "claimed" and replay.status == "running" and owner == event["by"]:
             self.checks["I6"] += 1
             if owner not in self.uncertain:
@@ -114,7 +115,7 @@ class Checker:
             raise Breach("I11", document, f"{told} calls recorded, {made} made")
         if record["status"] in FINISHED and told < made:
             raise Breach("I11", document, f"{told} calls recorded, {made} made")
-        if record["status"] not in ("done", "review"):
+        if record["status"] not in ("done", "review", "approved"):
             return
         self.checks["I7"] += 1
         body = self._server.read(record["result"])

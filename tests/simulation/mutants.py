@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
-from counterfoil import commit, liveness, pipeline, results, transitions, worker
+from counterfoil import commit, liveness, pipeline, results, transitions, transitions_review, worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,4 +191,17 @@ MUTANTS = (
         "await settled(self._keep(claim, name, made, examined.reading, how))",
         "await self._keep(claim, name, made, examined.reading, how)",
     ),
+    # Of reviews.
+    Mutant(
+        "a review of what nobody has seen", transitions_review, "refuse_unseen", "revision(record) != seen", "False"
+    ),
+    Mutant(
+        "a changed source has an approved document read again",
+        transitions,
+        "plan",
+        'known["status"] == "approved"',
+        "False",
+    ),
+    Mutant("an approved document is retried", transitions, "retry", 'record["status"] == "approved"', "False"),
+    Mutant("a new reading keeps old corrections", transitions, "_unclaimed", "_OF_A_CLAIM", '{"result", "asking"}'),
 )

@@ -23,6 +23,7 @@ INVARIANTS = {
     "I9": "faults over, everything finishes, nobody starves",
     "I10": "a cancellation loses and acknowledges nothing",
     "I11": "every call is told: what it took, or that nobody knows",
+    "I13": "who reviews has seen it; approved is final for runs",
     "defect": "nothing ends with an error that is nobody's fault",
 }
 _CHUNK = 50

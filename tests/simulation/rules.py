@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-FINISHED = ("done", "review", "failed")
+FINISHED = ("done", "review", "failed", "approved", "rejected")
+REVIEWS = {
+    "corrected": ("done", "review"),
+    "approved": ("done", "review"),
+    "rejected": ("done", "review", "failed"),
+    "reopened": ("approved", "rejected"),
+}
+"""What people do, and to documents of which status."""
 
 
 @dataclass(slots=True)
@@ -23,7 +30,8 @@ class Breach(Exception):
 @dataclass(slots=True)
 class Replay:
     """Where a document stands after the events so far. `spent` is the sum of the calls that the events tell of, `lost`
-    those of them that were out when their claim was taken away; `asking` says that one is out now."""
+    those of them that were out when their claim was taken away; `asking` says that one is out now.
+    `corrections` are in force, `read` is what stood there before; `by` is who gave the verdict in force."""
 
     document: str
     status: str = "absent"
@@ -35,17 +43,27 @@ class Replay:
     lost: int = 0
     asking: bool = False
     had_result: bool = False
+    events: int = 0
+    corrections: dict[str, Any] = field(default_factory=dict)
+    read: dict[str, Any] = field(default_factory=dict)
+    by: str | None = None
 
     def step(self, event: dict[str, Any]) -> None:
         """Takes one event in; a `Breach` if it may not happen now."""
         self._count(event)
+        self.events += 1
         match event["event"]:
             case "planned":
                 self._need(self.status == "absent", "I4", event)
                 self.status = "pending"
             case "source changed":
                 self._need(self.status != "running", "I2", event)
-                self.status, self.owner, self.deaths, self.had_result = "pending", None, 0, False
+                self._need(self.status != "approved", "I13", event)
+                self._anew()
+            case "outdated":
+                self._need(self.status == "approved", "I13", event)
+            case "corrected" | "approved" | "rejected" | "reopened":
+                self._reviewed(event)
             case "claimed":
                 self._need(self.status not in FINISHED, "I2", event)
                 self._need(self.status == "pending" or self.owner == event["by"], "I3", event)
@@ -78,10 +96,30 @@ class Replay:
                 self.status, self.owner = "pending", None
             case "retried":
                 self._need(self.status in FINISHED, "I2", event)
+                self._need(self.status != "approved", "I13", event)
                 self.take += self.had_result
-                self.status, self.owner, self.deaths, self.had_result = "pending", None, 0, False
+                self._anew()
             case other:
                 raise Breach("I2", self.document, f"an event that nobody knows: {other}")
+
+    def _anew(self) -> None:
+        self.status, self.owner, self.deaths, self.had_result = "pending", None, 0, False
+        self.corrections, self.read, self.by = {}, {}, None
+
+    def _reviewed(self, event: dict[str, Any]) -> None:
+        """Who changes what is finished has seen all that happened to it, and overwrites nothing."""
+        kind = event["event"]
+        self._need(self.status in REVIEWS[kind], "I2", event)
+        self._need(event["seen"] == self.events - 1, "I13", event)
+        for path, change in event.get("fields", {}).items():
+            was = self.read.setdefault(path, change["from"])
+            self._need(change["from"] == self.corrections.get(path, was), "I13", event)
+            self.corrections[path] = change["to"]
+            if change["to"] == was:
+                del self.corrections[path]
+        given = kind in ("approved", "rejected")
+        self.status = kind if given else "review" if self.had_result else "failed"
+        self.by = event["by"] if given else None
 
     def _count(self, event: dict[str, Any]) -> None:
         """A call is said to be lost if and only if it was out when somebody took the claim up."""
@@ -109,5 +147,8 @@ class Replay:
         said = (record["status"], record["attempt"], record.get("take", 0), *spent)
         if said != (self.status, self.attempt, self.take, self.spent, self.lost, self.asking):
             raise Breach("I2", self.document, f"{said} is not what its history says, {self}")
+        reviewed = (record.get("corrections", {}), record.get("verdict", {}).get("by"))
+        if reviewed != (self.corrections, self.by):
+            raise Breach("I13", self.document, f"{reviewed} is not what its history says, {self}")
         if self.status in ("pending", "running") and record["owner"] != self.owner:
             raise Breach("I3", self.document, f"owner {record['owner']} is not what its history says, {self}")

@@ -48,6 +48,7 @@ class World:
 
     def __init__(self, seed: int, loop: SimLoop) -> None:
         self.loop, self.chance = loop, random.Random(seed)
+        self.reviewed = seed % 2 == 1  # the others stay the runs that they were before there were reviewers
         self.ends = self.chance.choice((15.0, 40.0, 90.0))
         self.climate = Climate.drawn(self.chance, self.ends)
         self.lease = self.chance.choice((6.0, 15.0, 30.0))
@@ -171,10 +172,12 @@ class World:
             after(chance.random() * self.ends, self.start, "planner", actors.planner)
         for _ in range(chance.randint(0, 3)):
             after(chance.random() * self.ends, self.start, "retry", actors.retrier)
+        for _ in range(chance.randint(2, 3) if self.reviewed else 0):
+            after(chance.random() * self.ends, self.start, "person", actors.person)
         self.start("reader", actors.reader)
         await self._wait(self.ends)
         self._calm()
-        await self._ended_all("planner", "retry")  # what they add later than the last run is for another
+        await self._ended_all("planner", "retry", "person")  # what they add later than the last run is for another
         self.start("last", actors.worker)
         await self._ended_all("w", "last")
         if self.breach is None:
@@ -199,7 +202,7 @@ class World:
         return [body.name for body in self.bodies if body.alive and body.name.startswith(kinds)]
 
     def _end(self) -> None:
-        if busy := self._busy("w", "last", "planner", "retry"):
+        if busy := self._busy("w", "last", "planner", "retry", "person"):
             raise Breach("I9", busy[0], f"still at it {SETTLED_WITHIN:.0f} s after the last trouble")
         self.checker.ended(sorted(self.source.objects))
         if self.loop.complaints:
