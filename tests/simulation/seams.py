@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from counterfoil import checks, commit, liveness
+from counterfoil import checks, commit, corrections, liveness
 from counterfoil.errors import CommitUncertain, Unavailable
 
 from .loop import BODY, Body
@@ -60,6 +60,7 @@ def seams(world: Any, kept_versions: int) -> Iterator[None]:
         patch.object(commit.Register, "commit", logged),
         patch.object(checks, "check_invoice", lambda *_, **__: ()),  # dear, and of no matter to the protocol
         patch.object(checks, "tidy", lambda invoice: invoice),
+        patch.object(corrections, "tidy", lambda invoice: invoice),
     ):
         yield
 
