@@ -9,6 +9,7 @@ import pytest
 from tests.web_made import put_shard, record, served
 
 from counterfoil.display import printable
+from counterfoil.manifest import shard_of
 from counterfoil.web_documents import neighbours, page_numbers
 from counterfoil.web_rows import row_of
 from counterfoil.web_site import amount
@@ -132,7 +133,7 @@ async def test_those_chosen_go_back_to_pending():
     async with served(records) as browser:
         fields = [("csrf", await browser.csrf()), ("query", "status=failed&page=1"), ("action", "retry")]
         values = re.findall(r'name="document" value="(.*?)"', (await browser.get("/documents")).text)
-        answer = await browser.post("/documents", [*fields, *(("document", value) for value in [*values[:3], "x"])])
+        answer = await browser.post("/documents", [*fields, *(("document", value) for value in [*values[:3], "1.x"])])
         assert answer.status_code == 303
         assert answer.headers["location"].startswith("/documents?status=failed&did=retry")
         page = (await browser.get(answer.headers["location"])).text
@@ -141,6 +142,44 @@ async def test_those_chosen_go_back_to_pending():
         records = {name: await read.get(name) or {} for name in records}
         assert [record["status"] for record in records.values()] == ["pending", "pending", "running", "failed"]
         assert records["a\n%41"]["history"][-1]["event"] == "retried"
+
+
+async def test_only_what_is_still_as_it_was_shown_is_approved():
+    """In the name of who did it; a document that changed meanwhile is left, and so is one that failed."""
+    async with served({"a": record("review"), "b": record(), "c": record("failed")}) as browser:
+        fields = [("csrf", await browser.csrf()), ("action", "approve")]
+        values = re.findall(r'name="document" value="(.*?)"', (await browser.get("/documents")).text)
+        manifest = browser.site.watch.manifest
+        shard = (await manifest.read_shard(shard_of("b", 2))).records
+        changed = {**shard["b"], "history": [*shard["b"]["history"], {"at": "2026-03-02T10:00:00Z", "event": "x"}]}
+        await put_shard(manifest.store, shard_of("b", 2), {**shard, "b": changed}, version=2)
+        await browser.post("/reviewer", [*fields, ("name", " Anna  Ö. "), ("back", "/documents")])
+        answer = await browser.post("/documents", [*fields, *(("document", value) for value in values)])
+        page = (await browser.get(answer.headers["location"])).text
+        assert "1 document approved; 2 left as they are" in page
+        event = (await manifest.get("a") or {})["history"][-1]
+        assert (event["event"], event["by"]) == ("approved", "Anna Ö.")
+        assert (await manifest.get("b") or {})["status"] == "done"
+
+
+async def test_who_nobody_knows_approves_nothing():
+    """Behind a token nobody has a name before they gave it; one is a line of text, and leads nowhere else."""
+    token = "open-sesame-0123456789"
+    async with served({"a": record("review")}, token=token) as browser:
+        await browser.get(f"/?token={token}")
+        fields = [("csrf", await browser.csrf()), ("action", "approve"), ("all", "yes")]
+        assert (await browser.post("/documents", fields)).status_code == 400
+        for name in ("", " ", "x" * 61, "a\0b"):
+            assert (await browser.post("/reviewer", [*fields, ("name", name)])).status_code == 400
+        for back, leads in (
+            ("//evil.example", "/"),
+            ("http://evil.example", "/"),
+            ("/documents?q=1", "/documents?q=1"),
+        ):
+            answer = await browser.post("/reviewer", [*fields, ("name", "Bob <b>"), ("back", back)])
+            assert answer.headers["location"] == leads
+        assert "<bdi>Bob &lt;b&gt;</bdi>" in (await browser.get("/")).text
+        assert (await browser.post("/documents", fields)).status_code == 303
 
 
 async def test_all_of_a_filter_go_back_to_pending():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from . import transitions
 from .commit import Change, Record, Records
 from .errors import Refused
 from .manifest import Manifest, shard_of
+from .transitions_review import Review, reviewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +21,18 @@ class Outcome:
     refused: int
 
 
-async def retry_all(reading: Manifest, documents: Collection[str]) -> Outcome:
-    """Finished ones back to pending, for the next run to read."""
-    return await change_all(reading, documents, lambda document, at: transitions.retry(document, at))
+async def retry_all(reading: Manifest, seen: Mapping[str, int], _by: str) -> Outcome:
+    """Finished documents back to pending, for the next run to read."""
+    return await change_all(reading, seen, transitions.retry)
+
+
+async def approve_all(reading: Manifest, seen: Mapping[str, int], by: str) -> Outcome:
+    """Approves those that still are as `by` saw them: `seen` is the revision of each."""
+
+    def approve(document: str, at: str) -> Change:
+        return reviewed(Review(document, "approve", by, seen[document]), at)
+
+    return await change_all(reading, seen, approve)
 
 
 async def change_all(reading: Manifest, documents: Collection[str], change_of: Callable[[str, str], Change]) -> Outcome:

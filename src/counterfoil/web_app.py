@@ -19,6 +19,7 @@ from .web_documents import act_on_documents, documents_page
 from .web_errors import sentence
 from .web_guard import STATIC, Guard
 from .web_overview import Live, events, overview_page
+from .web_reviewer import name_reviewer
 from .web_site import BadForm, Site, site_of
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -49,6 +50,7 @@ def application(site: Site, hosts: Collection[str] | None) -> Starlette:
         Route("/documents", documents_page, methods=["GET"]),
         Route("/documents", act_on_documents, methods=["POST"]),
         Route("/documents/{document:anything}", document_page, methods=["GET"]),
+        Route("/reviewer", name_reviewer, methods=["POST"]),
         *(Route(STATIC + path.name, _static(path)) for path in sorted(_STATIC.iterdir()) if path.suffix in _TYPES),
     ]
     guard = Middleware(Guard, sessions=site.sessions, hosts=hosts, read_only=site.read_only)

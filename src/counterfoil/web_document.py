@@ -14,7 +14,7 @@ from .results import Results, findings_of
 from .spend import usage_of
 from .web_documents import neighbours
 from .web_errors import sentence
-from .web_overview import progress
+from .web_page import page
 from .web_query import parse
 from .web_site import Site, site_of
 
@@ -43,7 +43,7 @@ async def document_page(request: Request) -> Response:
         "before": before,
         "after": after,
     }
-    return site.page(request, "document.html", view="document", now=progress(site), **values)
+    return page(request, "document.html", view="document", **values)
 
 
 async def _result(site: Site, record: Record) -> Json | None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from .kinds import CONTAINER
-from .web_actions import Outcome, retry_all
-from .web_overview import progress
+from .manifest import Manifest
+from .web_actions import Outcome, approve_all, retry_all
+from .web_page import page
 from .web_query import SIZES, STATUSES, Query, parse
+from .web_reviewer import reviewer_of
 from .web_rows import Row
 from .web_site import BadForm, Site, form_of, session_of, site_of
 
@@ -27,6 +29,7 @@ COLUMNS: Sequence[tuple[str, str]] = (
     ("ended", "Finished (UTC)"),
 )
 _AROUND = 2
+_ALWAYS = ("done", "review", "failed", "running", "pending")
 
 
 async def documents_page(request: Request) -> Response:
@@ -34,34 +37,34 @@ async def documents_page(request: Request) -> Response:
     site = site_of(request)
     await site.watch.fresh()
     query, bad = parse(request.query_params.multi_items())
-    values: dict[str, Any] = {"index": site.watch.index, "now": progress(site), **listing(site, query, bad)}
+    values: dict[str, Any] = {"index": site.watch.index, **listing(site, query, bad)}
     if request.headers.get("x-part") == "list":
         return HTMLResponse(site.fragment("_list.html", csrf=session_of(request).csrf, **values))
-    return site.page(request, "documents.html", view="documents", notice=_notice(request.query_params), **values)
+    return page(request, "documents.html", view="documents", notice=_notice(request.query_params), **values)
 
 
 def listing(site: Site, query: Query, bad: Sequence[str]) -> dict[str, Any]:
     """What the list of a query says: one page of it, and the addresses that lead on."""
     found, total = site.chosen(query), site.watch.index.total
     pages = max(1, -(-len(found) // query.size))
-    page = min(query.page, pages)
-    start = (page - 1) * query.size
-    kinds = [s for s in STATUSES if total.statuses[s] or s in query.statuses or s != CONTAINER]
+    number = min(query.page, pages)
+    start = (number - 1) * query.size
+    kinds = [s for s in STATUSES if total.statuses[s] or s in query.statuses or s in _ALWAYS]
     return {
         "query": query,
         "bad": bad,
         "found": len(found),
         "rows": found[start : start + query.size],
         "start": start,
-        "page_number": page,
+        "page_number": number,
         "pages": pages,
-        "numbers": page_numbers(page, pages),
+        "numbers": page_numbers(number, pages),
         "statuses": [(status, total.statuses[status]) for status in kinds],
         "columns": [_heading(query, name, title) for name, title in COLUMNS],
         "readers": sorted({*total.readers, *([query.reader] if query.reader else [])}),
         "finding_names": sorted({*total.findings, *([query.finding] if query.finding else [])}),
         "sizes": SIZES,
-        "here": query.address(page=page),
+        "here": query.address(page=number),
     }
 
 
@@ -90,42 +93,60 @@ def page_numbers(page: int, pages: int) -> list[int | None]:
     return out
 
 
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What can be done to many documents. `named`: only by somebody whose name is known."""
+
+    act: Callable[[Manifest, Mapping[str, int], str], Awaitable[Outcome]]
+    done: str
+    named: bool = False
+
+
+ACTIONS: Mapping[str, Action] = {
+    "retry": Action(retry_all, "back to pending, for the next run to read"),
+    "approve": Action(approve_all, "approved", named=True),
+}
+
+
 async def act_on_documents(request: Request) -> Response:
     """POST /documents: an action on those chosen, or on all of the filter; leads back to the list."""
-    site = site_of(request)
+    site, by = site_of(request), reviewer_of(request)
     fields = await form_of(request)
     given = dict(fields)
     query, _ = parse(parse_qsl(given.get("query", "")))
+    action = ACTIONS.get(given.get("action", ""))
+    if action is None:
+        raise BadForm(400, "There is no such action.")
+    if action.named and not by:
+        raise BadForm(400, "Say who you are first, at the top of the page: it stands in the history of each document.")
     if given.get("all") == "yes":
         await site.watch.look()
-        documents = [row.document for row in site.chosen(query)]
+        seen = {row.document: row.revision for row in site.chosen(query)}
     else:
-        documents = list(dict.fromkeys(unquote(value) for name, value in fields if name == "document"))
-    if given.get("action") not in ACTIONS:
-        raise BadForm(400, "There is no such action.")
-    if documents:
-        outcome = await ACTIONS[given["action"]](site.watch.manifest, documents)
-    else:
-        outcome = Outcome(0, 0)
+        seen = dict(_seen(value) for name, value in fields if name == "document")
+    outcome = await action.act(site.watch.manifest, seen, by) if seen else Outcome(0, 0)
     await site.watch.look()
     told = f"did={given['action']}&changed={outcome.changed}&refused={outcome.refused}"
     return RedirectResponse("/documents?" + "&".join(filter(None, (query.address(), told))), 303)
 
 
-ACTIONS = {"retry": retry_all}
-_DONE = {"retry": "back to pending, for the next run to read"}
+def _seen(value: str) -> tuple[str, int]:
+    """A document of the list, and the revision that was shown."""
+    revision, _, name = value.partition(".")
+    return unquote(name), int(revision) if revision.isdecimal() and len(revision) < 9 else -1
 
 
 def _notice(given: Mapping[str, str]) -> str:
     """What an action came to; only numbers are taken from the address, so that no link can put words there."""
-    done = _DONE.get(given.get("did", ""))
+    action = ACTIONS.get(given.get("did", ""))
     changed, refused = (given.get(name, "0") for name in ("changed", "refused"))
-    if not done or not (changed.isdecimal() and refused.isdecimal()):
+    if action is None or not (changed.isdecimal() and refused.isdecimal()):
         return ""
-    left = f"; {int(refused):,} left as they are, since they can't be" if int(refused) else ""
+    left = f"{int(refused):,} left as they are: in no state for it, or changed since they were shown"
     if not int(changed):
-        return f"No document {done}{left or ': none was chosen'}."
-    return f"{int(changed):,} {'document' if int(changed) == 1 else 'documents'} {done}{left}."
+        return f"No document {action.done}: " + (left if int(refused) else "none was chosen") + "."
+    told = f"{int(changed):,} {'document' if int(changed) == 1 else 'documents'} {action.done}"
+    return f"{told}; {left}." if int(refused) else f"{told}."
 
 
 def neighbours(rows: Sequence[Row], document: str) -> tuple[int | None, str | None, str | None]:

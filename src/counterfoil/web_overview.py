@@ -14,9 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from .display import counted, duration
-from .kinds import CONTAINER
-from .web_charts import area, bars, shares, spread
-from .web_query import STATUSES, Query
+from .web_charts import area, bars, spread
+from .web_page import page
+from .web_progress import progress
+from .web_query import Query
 from .web_rows import Sums
 from .web_site import Site, site_of
 
@@ -34,23 +35,6 @@ class Group:
     name: str
     number: int
     address: str
-
-
-def progress(site: Site) -> dict[str, Any]:
-    """How many documents are in which status: what the head of every page shows."""
-    statuses = site.watch.index.total.statuses
-    counts = {status: statuses[status] for status in STATUSES}
-    documents = statuses.total() - counts[CONTAINER]
-    left = counts["pending"] + counts["running"]
-    told = ", ".join(f"{counts[status]:,} {status}" for status in STATUSES if status != CONTAINER)
-    return {
-        "counts": counts,
-        "documents": documents,
-        "finished": documents - left,
-        "left": left,
-        "share": 100 * (documents - left) // documents if documents else 0,
-        "bar": shares([(s, counts[s]) for s in STATUSES if s != CONTAINER], told),
-    }
 
 
 def figures(site: Site, now: datetime) -> dict[str, Any]:
@@ -144,7 +128,7 @@ async def overview_page(request: Request) -> Response:
     site = site_of(request)
     await site.watch.fresh()
     values = figures(site, site.watch.clock.utc())
-    return site.page(request, "overview.html", view="overview", **values)
+    return page(request, "overview.html", view="overview", **values)
 
 
 class Live:

@@ -20,6 +20,7 @@ from .document import Usage
 from .kinds import counted_as
 from .spend import NOTHING, batch_request, usage_of
 from .transitions import FINISHED, READ
+from .transitions_review import revision
 
 _SHOWN = 160
 _VARIES = re.compile(r"\d[\d.,:_-]*\d|\d|'[^']*'|\"[^\"]*\"")
@@ -29,7 +30,7 @@ _TELLS = re.compile(r"\w{3}")
 class Row(NamedTuple):
     """One document in a list. `gross` in `currency`; `date` as ISO; `ended` seconds since the epoch, None where it is
     not finished; `kind` is the reason without what differs from one document to the next; `duplicate` names the
-    document that came first, if this is the same invoice again."""
+    document that came first, if this is the same invoice again; `revision` grows with every change of the record."""
 
     document: str
     status: str
@@ -44,6 +45,7 @@ class Row(NamedTuple):
     kind: str
     duplicate: str
     ended: int | None
+    revision: int
 
 
 def row_of(document: str, record: Record) -> Row:
@@ -67,6 +69,7 @@ def row_of(document: str, record: Record) -> Row:
         kind_of_reason(reason),
         str(duplicate.get("of", "")),
         ended(record),
+        revision(record),
     )
 
 

@@ -12,7 +12,6 @@ from urllib.parse import parse_qsl, quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
 
 from .display import printable
 from .web_query import Query
@@ -64,12 +63,6 @@ class Site:
     def fragment(self, template: str, **values: Any) -> str:
         """A template filled; every value is text in it, never markup."""
         return self.pages.get_template(template).render(site=self, **values)
-
-    def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-        """A whole page."""
-        session = session_of(request)
-        values = {"csrf": session.csrf, "notice": "", **values}
-        return HTMLResponse(self.fragment(template, **values), status)
 
 
 _LISTS = 4
