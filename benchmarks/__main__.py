@@ -15,9 +15,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from .batch import batch, shared
+from .cluster import cluster
 from .faults import faults
 from .hostile import hostile
 from .million import million
@@ -42,6 +44,7 @@ ROWS: Mapping[str, Callable[[Setting], list[Row]]] = {
     "score": score,
     "hostile": hostile,
     "startup": startup,
+    "cluster": cluster,
 }
 _NEEDS = {"score": "invoices", "hostile": "hostile", "million": "documents"}
 
@@ -63,6 +66,8 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     if unknown := [row for row in args.rows if row not in ROWS]:
         parser.error(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    if "cluster" in args.rows and find_spec("ray") is None:
+        parser.error("cluster needs Ray: pip install 'counterfoil[ray]'")
     for row in args.rows:
         if row in _NEEDS and getattr(args, _NEEDS[row]) is None:
             parser.error(f"{row} needs --{_NEEDS[row]} DIR")
@@ -70,13 +75,14 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _chosen(args: argparse.Namespace) -> Sequence[str]:
-    return args.rows or [row for row in ROWS if row not in _NEEDS or getattr(args, _NEEDS[row]) is not None]
+    can_be = [row for row in ROWS if row not in _NEEDS or getattr(args, _NEEDS[row]) is not None]
+    return args.rows or [row for row in can_be if row != "cluster" or find_spec("ray")]
 
 
 def _command(row: str, args: argparse.Namespace) -> str:
     """What measures this row alone, as it was measured now."""
     words = ["python", "-m", "benchmarks", row]
-    if row in ("batch", "shared", "updates", "ways", "scale"):
+    if row in ("batch", "shared", "updates", "ways", "scale", "cluster"):
         words += ["--s3", args.s3]
     if row == "scale":
         words += ["--concurrency", str(args.concurrency), "--latency", f"{args.latency:g}"]

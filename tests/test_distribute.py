@@ -24,6 +24,7 @@ from counterfoil.distribute_local import LocalSeat
 from counterfoil.distribute_order import Ended, Order, Word, anchored
 from counterfoil.errors import SetupError, Unavailable
 from counterfoil.manifest import Manifest
+from counterfoil.store import Entry
 from test_cli import counterfoil, model_server, started
 from virtual import virtual_clock, virtually
 
@@ -71,14 +72,14 @@ def test_a_batch_by_three_processes_is_finished_and_paid_once_though_one_is_kill
         until(lambda: len(at_work(out)) == 3 and any(record["status"] == "done" for record in records(out)))
         victim, name = next(iter(at_work(out).items()))
         os.kill(victim, signal.SIGSTOP)
-        held = sum(record["status"] == "running" and record["owner"] == name for record in records(out))
+        asked_then = sum(record["owner"] == name and "asking" in record for record in records(out))
         os.kill(victim, signal.SIGKILL)
         stdout, stderr = run.communicate(timeout=60)
         asked = calls(environ)["calls"]
     summary = json.loads(stdout)
     assert (run.returncode, summary["documents"], summary["done"]) == (0, 48, 48)
-    assert 48 <= asked <= 48 + held
-    assert 48 <= summary["paid_calls"] <= 48 + held
+    assert 48 <= asked <= 48 + asked_then
+    assert 48 <= summary["paid_calls"] <= 48 + asked_then
     assert stderr.count("a worker was lost (killed by SIGKILL); another takes its place") == 1
     assert counterfoil("verify", out).returncode == 0
     assert not any(map(running, at_work(out)))
@@ -170,16 +171,19 @@ def test_what_can_not_be_spread_is_said_before_anything_is_made(options: list[st
     assert not (tmp_path / "out").exists()
 
 
-async def test_a_worker_refuses_an_out_that_is_not_the_drivers(tmp_path: Path):
-    """A path may be another folder on another machine: a worker there would begin a batch of its own, and pay."""
-    order = Order(Options(str(tmp_path), str(tmp_path / "out")), {"shards": 1}, readers=1)
-    nowhere = await _sent(order)
-    assert nowhere.how == "refused"
-    assert "is not the OUT that this run was planned in" in nowhere.reason
-    assert not (tmp_path / "out").exists()
-    async with Manifest.open(str(tmp_path / "out")) as manifest:
-        header = {**manifest.header, "created": "2000-01-01T00:00:00Z"}
-    assert "is another OUT" in (await _sent(replace(order, header=header))).reason
+async def test_a_worker_refuses_folders_that_are_not_the_drivers(tmp_path: Path):
+    """A path may be another folder on another machine: it would begin a batch of its own there, and pay for it."""
+    source, out = tmp_path / "in", tmp_path / "out"
+    write_invoices(source, 1)
+    order = Order(Options(str(source), str(out)), {"shards": 1}, readers=1)
+    assert "is not the OUT of this run" in (await _sent(order)).reason
+    assert not out.exists()
+    async with Manifest.open(str(out)) as manifest:
+        assert "is the OUT of another run" in (await _sent(order)).reason
+        order = replace(order, header=manifest.header, witnesses=[Entry("invoice-00000.pdf", 1, "another mark")])
+    refused = await _sent(order)
+    assert refused.how == "refused"
+    assert "is another folder than the SOURCE of this run" in refused.reason
 
 
 async def _sent(order: Order) -> Ended:
@@ -215,6 +219,7 @@ from counterfoil.command_run_options import Options
 from counterfoil.distribute_local import LocalSeat
 from counterfoil.distribute_order import Order
 from counterfoil.manifest import Manifest
+from counterfoil.store import Entry
 from counterfoil.source import open_source, plan
 from counterfoil.worker import Worker
 
@@ -332,6 +337,17 @@ def test_a_batch_ends_without_the_workers_that_never_found_a_place():
     assert seconds == 5.0
 
 
+def test_that_nobody_finds_a_place_for_long_is_said():
+    """What was asked for may never be there."""
+    parts = Part(placed=False), Part(placed=False)
+    _, said, _ = drive(*parts, after=lambda crew: stop_after(100.0, crew))
+    assert [sentence.partition(":")[0] for sentence in said] == ["no worker has found a place yet"]
+
+
+def stop_after(seconds: float, crew: Crew) -> None:
+    asyncio.get_running_loop().call_later(seconds, crew.stop)
+
+
 def test_a_worker_that_does_not_notice_that_all_is_done_is_sent_away():
     """It may hang; what is left of it is nobody's."""
     part = Part()
@@ -343,11 +359,7 @@ def test_a_worker_that_does_not_notice_that_all_is_done_is_sent_away():
 def test_to_stop_tells_everybody_and_replaces_nobody():
     """Calls in flight may end; who has no place yet is not waited for."""
     parts = Part(), Part(LOST, takes=3.0), Part(placed=False)
-
-    def stop_soon(crew: Crew) -> None:
-        asyncio.get_running_loop().call_later(2.0, crew.stop)
-
-    crew, _, seconds = drive(*parts, after=stop_soon)
+    crew, _, seconds = drive(*parts, after=lambda crew: stop_after(2.0, crew))
     assert crew.stopping
     assert [part.words for part in parts[:2]] == [["stop"], ["stop"]]
     assert [part.begun for part in parts] == [1, 1, 1]

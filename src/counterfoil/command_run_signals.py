@@ -25,9 +25,13 @@ class Signals:
         self._main = asyncio.current_task()
 
     def __enter__(self) -> Signals:
+        self.take()
+        return self
+
+    def take(self) -> None:
+        """Makes both ours, again if something has taken them meanwhile."""
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self.received)
-        return self
 
     def __exit__(self, *_: object) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):

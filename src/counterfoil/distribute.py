@@ -8,7 +8,7 @@ on with what is left.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from .clock import Clock
@@ -23,8 +23,11 @@ from .distribute_order import Engine, Order, anchored
 from .distribute_spread import Spread
 from .distribute_view import Whole
 from .errors import SetupError
-from .source import plan, refuse_nowhere
+from .source import Source, plan, refuse_nowhere
+from .store import Entry
 from .worker import Worker
+
+_WITNESSES = 5
 
 
 async def run_spread(
@@ -41,8 +44,10 @@ async def run_spread(
         whole = Whole(place.manifest, asks=options.asked is not None)
         await whole.begin()
         await _plan(place, options)
-        order = Order(anchored(options), place.manifest.header, spread.readers)
+        witnesses = await _some_of(place.source)
+        order = Order(anchored(options), place.manifest.header, spread.readers, witnesses)
         crew = Crew(await engine(order), display.note, clock)
+        signals.take()  # Ray's own handlers would abort us
         signals.handle(crew)
         async with whole.watched(), display.following(lambda: whole.snapshot(stopping=crew.stopping)):
             await crew.work()
@@ -76,6 +81,16 @@ async def _plan(place: Place, options: Options) -> None:
     """Brings every document into the manifest, once for all workers."""
     async with Worker.join(place.manifest, lease=options.lease) as planner:
         await plan(place.source, place.manifest, planner, place.known)
+
+
+async def _some_of(source: Source) -> Sequence[Entry]:
+    """A few documents, by which a worker elsewhere can tell whether it looks at the same source."""
+    found: list[Entry] = []
+    async for document in source.documents():
+        found.append(document)
+        if len(found) == _WITNESSES:
+            break
+    return found
 
 
 def _did(crew: Crew, whole: Whole) -> Did:

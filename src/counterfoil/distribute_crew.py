@@ -25,6 +25,7 @@ _SOON = 60.0
 _LEAVE = 15.0
 _LEAVE_CALLS = 45.0
 _AT_ONCE = 10.0
+_LONG = 30.0
 
 
 class Crew:
@@ -49,11 +50,12 @@ class Crew:
         """Returns when the work has ended, and says why in `ends`. Raises `SetupError` where every worker met one,
         `Unavailable` if all were lost."""
         self._manned = {asyncio.create_task(self._man(seat), name="seat"): seat for seat in self._seats}
-        telling = asyncio.create_task(self._tell_to_stop(), name="stop")
+        beside = asyncio.create_task(self._tell_to_stop(), name="stop"), asyncio.create_task(self._wonder())
         try:
             await self._until_they_left()
         finally:
-            telling.cancel()
+            for task in beside:
+                task.cancel()
             await settled(self._dismiss())
         if not any(end.how in ("finished", "cost", "stopped") for end in self.ends) and not self.stopping:
             raise self._why_none()
@@ -70,7 +72,7 @@ class Crew:
             losses = losses + 1 if self._clock.monotonic() - begun < _SOON else 1
             if losses == _LOSSES:
                 return ended
-            self._say(f"a worker was lost ({ended.reason or 'stopped from outside'}); another takes its place")
+            self._note(f"a worker was lost ({ended.reason or 'stopped from outside'}); another takes its place")
             await self._rest(2.0 ** (losses - 1) - 1)
 
     async def _rest(self, seconds: float) -> None:
@@ -140,6 +142,12 @@ class Crew:
         await self._clock.sleep(_LEAVE_CALLS)
         for task in self._manned:
             task.cancel()
+
+    async def _wonder(self) -> None:
+        """Says so if nobody has found a place for long: a cluster may never have room for what was asked."""
+        await self._clock.sleep(_LONG)
+        if not any(await asyncio.gather(*(seat.present() for seat in self._seats))):
+            self._note("no worker has found a place yet: they begin when the cluster has room for what each asks for")
 
     async def _dismiss(self) -> None:
         """Ends whoever is still there: told first, so that claims are given back, then without asking."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from .command_run_options import Options
 from .locations import local_path
+from .store import Entry
 
 _LENGTH = 8
 Word = Literal["stop", "now"]
@@ -19,12 +20,13 @@ Word = Literal["stop", "now"]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """`header` is that of the manifest which the worker is to find at OUT; `readers`: how many processes read documents
-    for it. It dies with `parent`, a process id, if there is one."""
+    """`header` is that of the manifest which the worker is to find at OUT, `witnesses` some documents of SOURCE;
+    `readers`: how many processes read documents for it. It dies with `parent`, a process id, if there is one."""
 
     options: Options
     header: Mapping[str, Any]
     readers: int
+    witnesses: Sequence[Entry] = ()
     parent: int | None = None
 
 

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 import re
+import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, redirect_stdout, suppress
 from dataclasses import asdict
@@ -156,6 +157,7 @@ def _connect(spread: Spread, named: str | None) -> Any:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address:
+            _reach(address)
             ray.init(address, **quiet)
         else:
             cpus = spread.workers_on(os.cpu_count() or 1) * spread.cpus_each
@@ -164,6 +166,13 @@ def _connect(spread: Spread, named: str | None) -> Any:
         where = f"--address {address}" if address else "--engine ray"
         raise SetupError(f"{where}: there is no way to Ray: {' '.join(str(exc).split())[:300]}") from exc
     return ray
+
+
+def _reach(address: str) -> None:
+    """Raises `OSError` where nothing listens: Ray would end the process."""
+    host, colon, port = address.rpartition("//")[2].rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PRESENT).close()
 
 
 def _version() -> str:

@@ -21,7 +21,9 @@ from .display import Display
 from .distribute_order import Ended, Order, unpacked
 from .errors import CounterfoilError, ManifestCorrupt, SetupError
 from .lifeline import die_with
+from .locations import local_path
 from .manifest import Manifest
+from .source import open_source
 
 _SAID = {b"stop": 1, b"now": 2}
 
@@ -70,21 +72,26 @@ async def _share(order: Order, signals: Signals) -> Ended:
 
 
 async def _find(order: Order) -> None:
-    """Raises `SetupError` unless OUT is here what it is for the driver: a folder of its machine is not."""
-    out = order.options.out
-    where = f"{out} on {socket.gethostname()}"
+    """Raises `SetupError` unless SOURCE and OUT are here what they are for the driver: folders of its machine are not.
+
+    Else a worker would begin a batch of its own, or fail every document because it isn't there.
+    """
+    options, host = order.options, socket.gethostname()
+    need = "workers on several machines need a bucket, or a folder that all of them mount"
     try:
-        found = await Manifest.read(out)
+        found = await Manifest.read(options.out)
     except SetupError as exc:
-        raise SetupError(
-            f"{where} is not the OUT that this run was planned in ({exc}); workers on several machines need a bucket, "
-            "or a folder that all of them mount"
-        ) from exc
+        raise SetupError(f"{options.out} on {host} is not the OUT of this run ({exc}); {need}") from exc
     if found.header != order.header:
-        raise SetupError(
-            f"{where} is another OUT than the one that this run was planned in; workers on several machines need a "
-            "bucket, or a folder that all of them mount"
-        )
+        raise SetupError(f"{options.out} on {host} is the OUT of another run; {need}")
+    if order.witnesses and local_path(options.source):
+        try:
+            source = await open_source(options.source, out=options.out)
+            there = [await source.store.look(document.key) for document in order.witnesses]
+        except SetupError as exc:
+            raise SetupError(f"{options.source} on {host} is not the SOURCE of this run ({exc}); {need}") from exc
+        if not set(there) & set(order.witnesses):  # one may have been taken away since, not all
+            raise SetupError(f"{options.source} on {host} is another folder than the SOURCE of this run; {need}")
 
 
 async def _listen(signals: Signals) -> None:
