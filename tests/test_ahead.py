@@ -40,7 +40,7 @@ class Shelf:
             raise InputError("the file is no longer in the source")
         return document.encode()
 
-    async def _examine(self, body: bytes) -> Examined:
+    async def _examine(self, document: str, body: bytes) -> Examined:
         self.read.append(body.decode())
         return Examined(Reading("pdf", self._text), None)
 

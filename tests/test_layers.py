@@ -30,7 +30,7 @@ FLOORS = [
     "web_*",
     "lab_*",
     "views",
-    "display export* audit audit_* tables",
+    "display metrics traces export* audit audit_* tables",
     "pipeline pipeline_batch",
     "parts ahead adoption",
     "batch_submit",
@@ -40,7 +40,7 @@ FLOORS = [
     "settings",
     "reviewing",
     "rechecking",
-    "brake cost_limit outcome duplicates",
+    "brake cost_limit outcome duplicates watch",
     "extract",
     "rereading",
     "corrections",
@@ -55,7 +55,7 @@ FLOORS = [
     "manifest register",
     "commit",
     "locations layout places ocr model model_* batch batch_http batch_openai batch_anthropic prices pace pace_* "
-    "offload spend",
+    "offload spend events logs",
     "store_*",
     "score_truth",
     "score",
@@ -79,6 +79,8 @@ HEAVY |= {
     "starlette",
     "uvicorn",
     "jinja2",
+    "prometheus_client",
+    "opentelemetry",
     "markupsafe",
 }
 

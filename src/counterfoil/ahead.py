@@ -40,7 +40,7 @@ class Ahead:
     def __init__(
         self,
         fetch: Callable[[str, Mapping[str, Any]], Awaitable[bytes]],
-        examine: Callable[[bytes], Awaitable[Examined]],
+        examine: Callable[[str, bytes], Awaitable[Examined]],
         most: int,
         ready: Callable[[], None],
     ) -> None:
@@ -50,6 +50,9 @@ class Ahead:
         self._bytes: dict[str, int] = {}
         self._kept = 0
         self._reading: set[asyncio.Task[Examined]] = set()
+
+    def __len__(self) -> int:
+        return len(self._early)
 
     def begin(self, documents: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         """Has documents (id, record) read in the background."""
@@ -68,7 +71,7 @@ class Ahead:
             digest.exception()  # nobody may come to ask
             raise
         digest.set_result(sha256(body).digest())
-        return await self._examine(body)
+        return await self._examine(document, body)
 
     def _read_to_its_end(self, document: str, task: asyncio.Task[Examined]) -> None:
         self._reading.discard(task)

@@ -50,11 +50,12 @@ class Asker:
             self._brake.check()
 
         settings, limit = self._settings, self._cost_limit
+        model = self._tools.watch.asking(self._model, claim, settings.prices)
         try:
             fields, claim.used = await extract_with_model(
                 reading.text,
                 claim.document,
-                limit.watching(self._model, claim) if limit else self._model,
+                limit.watching(model, claim) if limit else model,
                 self._tools.pace,
                 images=reading.images,
                 sleep=self._brake.clock.sleep,

@@ -10,6 +10,7 @@ import click
 
 from .cli_limits import limit_options
 from .cli_spread import spread_options
+from .cli_watch import watch_options
 from .cli_words import location, run_to_end
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ def _names(_context: click.Context, _parameter: click.Parameter, value: str | No
     help="How long a silent worker of another machine is taken for alive.",
 )
 @spread_options
+@watch_options
 @limit_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress; only failures and errors.")
@@ -160,15 +162,36 @@ def run(as_json: bool, quiet: bool, spread: Spread | None, **options: Any) -> No
     Ctrl-C stops: calls in flight end and are recorded; press it again to stop at once.
     """
     from .command_run_options import Options
-    from .display import Display
 
-    report = run_to_end(_work(Options(**options), spread, Display(quiet=quiet)))
-    _show_report(report, as_json=as_json, quiet=quiet, out=options["out"])
+    chosen = Options(**options)
+    report = _logged(chosen, spread, quiet=quiet) if chosen.log_format else _shown(chosen, spread, quiet=quiet)
+    _show_report(report, as_json=as_json, quiet=quiet, out=chosen.out, logged=chosen.log_format is not None)
     if report.interrupted:
         raise SystemExit(130)
     if report.cost_reached:
         raise SystemExit(3)
     raise SystemExit(1 if report.summary["failed"] else 0)
+
+
+def _shown(options: Options, spread: Spread | None, *, quiet: bool) -> Report:
+    from .display import Display
+
+    return run_to_end(_work(options, spread, Display(quiet=quiet)))
+
+
+def _logged(options: Options, spread: Spread | None, *, quiet: bool) -> Report:
+    """The run with nothing but log lines on stderr, up to the reason of an end that it should not have come to."""
+    from .display import LogDisplay
+    from .errors import CounterfoilError
+    from .logs import failed, log_to_stderr
+
+    assert options.log_format is not None
+    log_to_stderr(options.log_format, options.log_level)
+    try:
+        return run_to_end(_work(options, spread, LogDisplay(quiet=quiet)), logged=True)
+    except CounterfoilError as exc:
+        failed(str(exc))
+        raise SystemExit(2) from exc
 
 
 def _work(options: Options, spread: Spread | None, display: Display) -> Coroutine[Any, Any, Report]:
@@ -182,15 +205,16 @@ def _work(options: Options, spread: Spread | None, display: Display) -> Coroutin
     return run_spread(options, spread, display)
 
 
-def _show_report(report: Report, *, as_json: bool, quiet: bool, out: str) -> None:
+def _show_report(report: Report, *, as_json: bool, quiet: bool, out: str, logged: bool) -> None:
+    """On stdout what the run came to; on stderr what of it a user must know, unless that is `logged` there."""
     from .views import print_failures, print_json, print_records, print_run
 
-    if report.cost_reached:
+    if report.cost_reached and not logged:
         click.echo("--max-cost is reached: what is left stays pending; raise it and run again to go on", err=True)
     if as_json:
         print_json(report.summary)
     elif not quiet:
         print_records(report.rows)
         print_run(report.summary, out)
-    if report.summary["failed"] and (as_json or quiet or not report.rows):
+    if report.summary["failed"] and not logged and (as_json or quiet or not report.rows):
         print_failures(report.failures, report.summary["failed"])

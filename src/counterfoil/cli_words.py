@@ -27,9 +27,11 @@ OUT = click.argument("out", metavar="OUT", callback=location)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
-def run_to_end(work: Coroutine[Any, Any, T]) -> T:
-    """Runs a command's work on a loop of its own; what is waited for is said on stderr."""
-    from .display import Waiting
+def run_to_end(work: Coroutine[Any, Any, T], *, logged: bool = False) -> T:
+    """Runs a command's work on a loop of its own; what is waited for is said on stderr, unless all of it is `logged`
+    there."""
+    if not logged:
+        from .display import Waiting
 
-    logging.getLogger("counterfoil").addHandler(Waiting())
+        logging.getLogger("counterfoil").addHandler(Waiting())
     return asyncio.run(work)

@@ -18,8 +18,10 @@ from .command_run_options import Options, own_schema, prices_of, refuse_contradi
 from .command_run_place import at_out
 from .command_run_report import Report, report_of, snapshot
 from .command_run_signals import Signals
+from .command_run_watch import watching
 from .display import Display
 from .errors import SetupError, Unavailable
+from .events import RunEnded
 from .manifest import Manifest
 from .model import calls_at_once, import_client, open_model
 from .offload import Offload
@@ -61,7 +63,9 @@ async def run_batch(options: Options, display: Display, environ: Mapping[str, st
         run.tools.judges.retire()
         for sentence in sentences(run, options.out):
             display.note(sentence)
-        return await report_of(run, started)
+        report = await report_of(run, started)
+        run.tools.watch.tell(RunEnded(report.summary))
+        return report
 
 
 @asynccontextmanager
@@ -75,7 +79,9 @@ async def opened_run(
     if options.model:
         _open_files(options.concurrency)
     async with AsyncExitStack() as stack:
-        signals = stack.enter_context(share.signals if share else Signals())
+        signals = stack.enter_context(share.signals if share else Signals(display.urge))
+        watching_it = await stack.enter_async_context(watching(options, display, environ, clock))
+        watch = watching_it.watch
         concurrency = calls_at_once(asked or "", options.concurrency)
         calls = None if options.batch else asked
         opening = open_model(calls, concurrency=concurrency, environ=environ) if calls else nullcontext()
@@ -93,6 +99,8 @@ async def opened_run(
             judging = asyncio.create_task(_get_ready_to_judge(importing, judges, prices, clock), name="imports")
             stack.callback(judging.cancel)
         place = await stack.enter_async_context(at_out(options, schema, display, clock, planned=share is not None))
+        if watch.on:
+            place.manifest.stats.landed = watch.committed
         pace = Pace(concurrency, rpm=options.rpm, tpm=options.tpm, clock=clock)
         worker = await stack.enter_async_context(_joined(place.manifest, options, pace))
         await importing
@@ -111,10 +119,11 @@ async def opened_run(
             ours=options.ours,
             duplicates=options.duplicates,
         )
-        tools = Tools(place.source, place.manifest, worker, offload, judges, pace, model)
+        tools = Tools(place.source, place.manifest, worker, offload, judges, pace, model, watch)
         service = await stack.enter_async_context(batches)
         run = await run_at(stack, tools, settings, service, model=asked, environ=environ)
         signals.handle(run)
+        await stack.enter_async_context(watching_it.of(run, options))
         yield run, place.known
 
 

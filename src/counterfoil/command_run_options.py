@@ -9,6 +9,7 @@ from decimal import Decimal
 from .document import Images, Limits, OcrMode, OnDuplicates, ReaderName
 from .errors import SetupError
 from .form import OwnSchema
+from .logs import LogFormat
 from .prices import LIST_PRICES, Prices
 from .worker import LEASE
 
@@ -40,6 +41,10 @@ class Options:
     shards: int | None = None
     lease: float = LEASE
     limits: Limits = field(default_factory=Limits)
+    metrics: tuple[str, int] | None = None
+    otel: bool = False
+    log_format: LogFormat | None = None
+    log_level: str = "info"
 
     @property
     def reads(self) -> ReaderName:

@@ -6,7 +6,12 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Protocol
+
+
+def _print(sentence: str) -> None:
+    print(sentence, file=sys.stderr)  # noqa: T201
 
 
 class Stoppable(Protocol):
@@ -17,9 +22,10 @@ class Stoppable(Protocol):
 
 class Signals:
     """Ctrl-C and SIGTERM: the first stops claims and lets calls in flight end, the second stops at once, the third
-    leaves without tidying up."""
+    leaves without tidying up. `say` is how the user is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None] = _print) -> None:
+        self._say = say
         self._run: Stoppable | None = None
         self._count = 0
         self._main = asyncio.current_task()
@@ -48,7 +54,7 @@ class Signals:
         self._count += 1
         if self._count == 1 and self._run is not None:
             self._run.stop()
-            print("stopping: calls in flight may end; again to stop at once", file=sys.stderr)  # noqa: T201
+            self._say("stopping: calls in flight may end; again to stop at once")
         elif self._count <= 2 and self._main is not None:
             self._main.cancel()
         else:

@@ -68,10 +68,12 @@ class State:
 
 @dataclass(slots=True)
 class CommitStats:
-    """What the commits of a process took: landed writes, and writes that another writer's made void."""
+    """What the commits of a process took: landed writes, and writes that another writer's made void. `landed` is told,
+    of each that landed, the seconds since it was first tried."""
 
     commits: int = 0
     conflicts: int = 0
+    landed: Callable[[float], None] | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -221,7 +223,8 @@ class Register:
     async def _commit(self, batch: Sequence[_Waiting], number: int) -> Sequence[Records | BaseException]:
         """The loop of the protocol: apply, swap, and whatever the reply, believe only what a read shows."""
         state, fresh, attempt = self._known, False, 0
-        deadline = self._clock.monotonic() + self._patience
+        begun = self._clock.monotonic()
+        deadline = begun + self._patience
         while True:
             if state is None:
                 state, fresh = await self.read(), True
@@ -238,7 +241,7 @@ class Register:
             except (Conflict, Unavailable) as exc:
                 found = await self.read()
                 if found.landed(self._writer, number):
-                    return self._accept(found, outcomes)
+                    return self._accept(found, outcomes, begun)
                 _refuse_to_guess(found, state, self._key)
                 if found.version == state.version and self._clock.monotonic() > deadline:
                     raise Unavailable(f"no write was taken for {self._patience:.0f} s: {exc}") from exc
@@ -246,9 +249,8 @@ class Register:
                 state, fresh, attempt = found, True, attempt + 1
                 await self._clock.back_off(attempt, base=0.01, cap=0.25 if isinstance(exc, Conflict) else 5.0)
             else:
-                return self._accept(
-                    State(intended.version, intended.commits, intended.pruned, intended.records, tag), outcomes
-                )
+                landed = State(intended.version, intended.commits, intended.pruned, intended.records, tag)
+                return self._accept(landed, outcomes, begun)
 
     async def _swap(self, intended: State, tag: str | None) -> str:
         body = intended.body()
@@ -258,11 +260,16 @@ class Register:
             return await self._store.put_new(self._key, body)
         return await self._store.put_if(self._key, body, tag)
 
-    def _accept(self, state: State, outcomes: Sequence[Records | BaseException]) -> Sequence[Records | BaseException]:
+    def _accept(
+        self, state: State, outcomes: Sequence[Records | BaseException], begun: float
+    ) -> Sequence[Records | BaseException]:
         self._known = state
         self._seen = max(self._seen, state.version)
         self.stats.commits += 1
-        self._free_at = self._clock.monotonic() + self._store.commit_gap
+        now = self._clock.monotonic()
+        self._free_at = now + self._store.commit_gap
+        if self.stats.landed:
+            self.stats.landed(now - begun)
         return outcomes
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _LINE_EVERY = 10.0
 _FRAME_EVERY = 0.25
 _NOTICE_EVERY = 10.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,10 @@ class Display:
         if not self._quiet:
             self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
+    def urge(self, text: str) -> None:
+        """One sentence that is said whatever else is not."""
+        sys.stderr.write(f"{printable(text)}\n")
+
     def found(self, documents: int, source: Source) -> None:
         """How many documents there are, and what was passed over."""
         self.note(f"{counted(documents, 'document')} in {source.url}")
@@ -152,12 +157,16 @@ class Display:
         if self._quiet:
             yield
             return
-        showing = asyncio.create_task(self._bar(look) if self._console.is_terminal else self._lines(look))
+        showing = asyncio.create_task(self._bar(look) if self._live else self._lines(look))
         try:
             yield
         finally:
             showing.cancel()
             await asyncio.wait([showing])
+
+    @property
+    def _live(self) -> bool:
+        return self._console.is_terminal
 
     async def _lines(self, look: Callable[[], Snapshot]) -> None:
         wait = 2.0
@@ -178,3 +187,18 @@ class Display:
                 progress.update(task, total=now.total or None, completed=now.finished, description=now.line())
                 progress.refresh()
                 await asyncio.sleep(_FRAME_EVERY)
+
+
+class LogDisplay(Display):
+    """Says all of it in log lines instead."""
+
+    @property
+    def _live(self) -> bool:
+        return False
+
+    def note(self, text: str) -> None:
+        if not self._quiet:
+            _log.info("%s", text)
+
+    def urge(self, text: str) -> None:
+        _log.warning("%s", text)

@@ -34,7 +34,7 @@ _RESTARTS = 1000
 _THREADS = 4
 _PRESENT = 10.0
 # What addresses and keys are read from; the rest of the driver's environment is about its own machine.
-_SENT = re.compile(r"(OPENAI|ANTHROPIC|AZURE|GOOGLE|GEMINI|AWS|COUNTERFOIL)_\w+")
+_SENT = re.compile(r"(OPENAI|ANTHROPIC|AZURE|GOOGLE|GEMINI|AWS|OTEL|COUNTERFOIL)_\w+")
 _OF_ONE_MACHINE = re.compile(r"\w*_(PROFILE|FILE|CREDENTIALS|CA_BUNDLE|CREDENTIALS_(RELATIVE|FULL)_URI)")
 
 

@@ -25,6 +25,7 @@ from .claims import Claim
 from .document import Reading, Usage
 from .duplicates import Duplicate, Duplicates, noted
 from .errors import ClaimLost, CounterfoilError, InputError
+from .events import CostReached
 from .extract import Examined, Extraction, examine, recipe, recipe_of
 from .jsonfile import encode
 from .judging import Answered, judged
@@ -49,7 +50,7 @@ class Run:
 
     def __init__(self, tools: Tools, settings: Settings) -> None:
         self.tools, self.settings = tools, settings
-        self.clock = tools.manifest.clock
+        self.clock, self._watch = tools.manifest.clock, tools.watch
         self.tally = Tally()
         self._results = Results(tools.manifest.store, self.clock)
         self._adoption = Adoption(self._results, tools.worker)
@@ -81,6 +82,11 @@ class Run:
         """Whether --max-cost has stopped this run."""
         return self._asker is not None and self._asker.cost_reached
 
+    @property
+    def read_ahead(self) -> int:
+        """How many documents have been read, or are being read, before they are claimed."""
+        return len(self._ahead)
+
     def stop(self, because: Exception | None = None) -> None:
         """Claims stop, calls in flight end and are recorded; `because` is raised by `work` afterwards."""
         self._fatal = self._fatal or because
@@ -102,6 +108,7 @@ class Run:
             self.stop(exc)
         finally:
             if self.cost_reached:  # what can't be afforded now is pending, not forgotten
+                self._watch.tell(CostReached())
                 await asyncio.wait([planning])
             await self._wind_down(planning)
         if self._fatal:
@@ -196,6 +203,7 @@ class Run:
     def _start(self, claim: Claim) -> None:
         task = asyncio.create_task(self._process(claim), name=f"document {claim.document}")
         self._active.add(task)
+        self._watch.began(claim)
         self._unread.add(claim.document)
         task.add_done_callback(self._ended)
 
@@ -234,13 +242,14 @@ class Run:
                 reason = f"internal error ({type(exc).__name__}: {exc}); please report it"
                 await settled(self._fail(claim, reason))
         except ClaimLost:
-            pass  # somebody else's document by now
+            self._watch.outcome(claim, {"status": "lost"})  # somebody else's document by now
         except CounterfoilError as exc:
             self.stop(exc)
         finally:
             self._was_read(claim)
             if self._asker:
                 self._asker.ended(claim)
+            self._watch.ended(claim)
 
     def _was_read(self, claim: Claim) -> None:
         self._unread.discard(claim.document)
@@ -257,7 +266,7 @@ class Run:
             if (stored := await self._adoption.find(claim, name)) and stored.content["reader"] != CONTAINER:
                 await settled(self._settle(claim, name, stored, adopted=True))
                 return
-            examined = await (early.examined if early else self._examine(body))
+            examined = await (early.examined if early else self._examine(claim.document, body))
             del body, early  # a thousand documents that wait for their model need not stay in memory
             self._was_read(claim)
             await self._parts.plan(claim, examined.parts)
@@ -278,11 +287,16 @@ class Run:
 
     async def _fetch(self, document: str, record: Mapping[str, Any]) -> bytes:
         self._brake.check()
-        if "within" in record:
-            return await self._parts.fetch(document, record)
-        return await self.tools.source.fetch(document, record["size"], self.settings.limits.max_bytes)
+        with self._watch.stage(document, "fetch"):
+            if "within" in record:
+                return await self._parts.fetch(document, record)
+            return await self.tools.source.fetch(document, record["size"], self.settings.limits.max_bytes)
 
-    async def _examine(self, body: bytes) -> Examined:
+    async def _examine(self, document: str, body: bytes) -> Examined:
+        with self._watch.stage(document, "read"):
+            return await self._read(body)
+
+    async def _read(self, body: bytes) -> Examined:
         self._brake.check()
         settings, limits = self.settings, self.settings.limits
         how = settings.reader, self.model_name is not None, limits, self.clock.utc().date(), settings.images
@@ -296,20 +310,23 @@ class Run:
     async def _ask(self, claim: Claim, examined: Examined) -> Answered | None:
         """What the model makes of a document; None if the claim was left to somebody who will ask it."""
         assert self._asker is not None, "only with a model is a document left to it"
-        return await self._asker.ask(claim, examined.reading)
+        with self._watch.stage(claim.document, "ask"):
+            return await self._asker.ask(claim, examined.reading)
 
     async def _keep(
         self, claim: Claim, name: str, made: Extraction | Answered, reading: Reading, how: Mapping[str, Any]
     ) -> None:
         """Stores a result, then records it: in that order, so that a finished record always has its result."""
-        extraction = made if isinstance(made, Extraction) else await self._judged(made, reading)
+        extraction = made if isinstance(made, Extraction) else await self._judged(claim, made, reading)
         content = result_content(claim, name, extraction, how, self.tools.manifest.writer, self.clock.stamp())
         judging = asyncio.create_task(self._duplicates.first(claim.document, content))  # beside the write, not after it
-        stored, ours = await self._results.keep(name, encode(content))
+        with self._watch.stage(claim.document, "keep"):
+            stored, ours = await self._results.keep(name, encode(content))
         await self._settle(claim, name, stored, adopted=not ours, judging=judging)
 
-    async def _judged(self, answer: Answered, reading: Reading) -> Extraction:
-        return await judged(answer, reading, self.tools.judges, self.clock.utc().date(), self.settings.ours)
+    async def _judged(self, claim: Claim, answer: Answered, reading: Reading) -> Extraction:
+        with self._watch.stage(claim.document, "judge"):
+            return await judged(answer, reading, self.tools.judges, self.clock.utc().date(), self.settings.ours)
 
     async def _settle(
         self,
@@ -332,6 +349,8 @@ class Run:
         await self._record(claim, {"status": "failed", "reason": reason})
 
     async def _record(self, claim: Claim, facts: Mapping[str, Any], found: Usage = NOTHING) -> None:
-        await self.tools.worker.finish(claim, facts, found)
+        with self._watch.stage(claim.document, "record"):
+            await self.tools.worker.finish(claim, facts, found)
+        self._watch.outcome(claim, facts)
         self.tally.finished[facts["status"]] += 1
         self.tally.adopted += bool(facts.get("adopted"))

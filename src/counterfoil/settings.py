@@ -15,6 +15,7 @@ from .offload import Offload
 from .pace import Pace
 from .prices import LIST_PRICES, Prices
 from .source import Source
+from .watch import NOBODY, Watch
 from .worker import Worker
 
 
@@ -60,7 +61,7 @@ class Tally:
 @dataclass(frozen=True, slots=True)
 class Tools:
     """The opened components of a run, all passed in. `offload` reads documents, `judges` checks what a model says of
-    them: an answer that is paid for does not wait until a scan is read."""
+    them: an answer that is paid for does not wait until a scan is read. `watch` is told what happens."""
 
     source: Source
     manifest: Manifest
@@ -69,3 +70,4 @@ class Tools:
     judges: Offload
     pace: Pace
     model: Model | None = None
+    watch: Watch = NOBODY
