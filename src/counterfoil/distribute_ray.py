@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import re
 import socket
@@ -161,7 +162,7 @@ def _connect(spread: Spread, named: str | None) -> Any:
             ray.init(address, **quiet)
         else:
             cpus = spread.workers_on(os.cpu_count() or 1) * spread.cpus_each
-            ray.init("local", num_cpus=max(1, round(cpus + 0.499)), include_dashboard=False, **quiet)
+            ray.init("local", num_cpus=math.ceil(cpus), include_dashboard=False, **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as exc:
         where = f"--address {address}" if address else "--engine ray"
         raise SetupError(f"{where}: there is no way to Ray: {' '.join(str(exc).split())[:300]}") from exc
