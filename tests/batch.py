@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from tests.virtual import virtual_clock
 
+from counterfoil.arrivals import Arrivals, Watching
 from counterfoil.document import Limits
 from counterfoil.errors import SetupError
 from counterfoil.manifest import Manifest
@@ -111,6 +112,9 @@ class Mortal:
     async def get(self, key: str) -> Object | None:
         return await self._do(lambda: self._store.get(key))
 
+    async def look(self, key: str) -> Entry | None:
+        return await self._do(lambda: self._store.look(key))
+
     async def put_new(self, key: str, body: bytes) -> str:
         return await self._write(key, lambda: self._store.put_new(key, body))
 
@@ -144,12 +148,22 @@ class MortalModel:
 
 
 class Process:
-    """One `counterfoil run`, as it would be on a machine of its own."""
+    """One `counterfoil run`, or with `watching` one `counterfoil watch`, as it would be on a machine of its own."""
 
-    def __init__(self, out: Any, source: MemoryStore, model: Model | None, *, seed: int = 0, **settings: Any) -> None:
+    def __init__(
+        self,
+        out: Any,
+        source: MemoryStore,
+        model: Model | None,
+        *,
+        seed: int = 0,
+        watching: Watching | None = None,
+        **settings: Any,
+    ) -> None:
         self.store = Mortal(out)
         self.run: Run | None = None
-        self._source, self._seed = source, seed
+        self.said: list[str] = []
+        self._source, self._seed, self._watching = source, seed, watching
         self._model = MortalModel(model, self.store) if model else None
         self._settings = Settings(**{"concurrency": 4, "limits": Limits(), **settings})
         self.task = asyncio.create_task(self._main())
@@ -171,7 +185,10 @@ class Process:
             source = Source(self._source, clock)
             tools = Tools(source, manifest, worker, Inline(), Inline(), pace, self._model)  # type: ignore[arg-type]
             self.run = Run(tools, self._settings)
-            await self.run.work()
+            arriving = None
+            if self._watching:
+                arriving = Arrivals(source, manifest, worker, self._watching, self.said.append).plan
+            await self.run.work(arriving=arriving)
         return self.run
 
     def kill(self) -> None:

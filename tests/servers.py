@@ -43,7 +43,7 @@ def free_port() -> int:
 def ministack(folder: Path) -> Generator[str]:
     """The URL of an S3 server that keeps conditional writes."""
     port = free_port()
-    switches = {"IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0", "LOG_LEVEL": "ERROR", "SERVICES": "s3"}
+    switches = {"IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0", "LOG_LEVEL": "ERROR", "SERVICES": "s3,sqs"}
     environ = switches | {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "S3_DATA_DIR": str(folder / "s3")}
     with _running(["ministack"], folder, environ, f"http://127.0.0.1:{port}/_ministack/health") as process:
         yield _url(port, process)
@@ -111,6 +111,12 @@ def put_object(url: str, bucket: str, key: str, body: bytes) -> None:
     """Puts an object whose key no client of ours would make."""
     path = urllib.parse.quote(f"/{bucket}/{key}")
     urllib.request.urlopen(urllib.request.Request(url + path, body, method="PUT")).close()
+
+
+def listed(url: str, bucket: str, prefix: str) -> list[str]:
+    """The keys of a bucket that begin so, as anybody may list them there."""
+    with urllib.request.urlopen(f"{url}/{bucket}?list-type=2&prefix={urllib.parse.quote(prefix)}") as answer:
+        return re.findall(r"<Key>(.*?)</Key>", answer.read().decode())
 
 
 @dataclass(frozen=True)

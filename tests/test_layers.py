@@ -32,7 +32,7 @@ FLOORS = [
     "views",
     "display metrics traces export* audit audit_* tables",
     "pipeline pipeline_batch",
-    "parts ahead adoption",
+    "parts ahead adoption arrivals",
     "batch_submit",
     "batch_watch batch_answers",
     "asking",
@@ -55,13 +55,14 @@ FLOORS = [
     "manifest register",
     "commit",
     "locations layout places ocr model model_* batch batch_http batch_openai batch_anthropic prices pace pace_* "
-    "offload spend events logs",
+    "offload spend events logs queue_sqs",
     "store_*",
     "score_truth",
     "score",
     "form schema_strict schema_columns",
     "store document",
     "amounts dates clock invoice invoice_* jsonfile",
+    "s3_events",
     "allowance countries currencies distribute_spread errors kinds lifeline tasks",
 ]
 HEAVY = {"pydantic", "lxml", "pypdfium2", "obstore", "aiohttp", "rich", "stdnum", "genai_prices", "boto3", "openpyxl"}

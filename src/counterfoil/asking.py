@@ -37,7 +37,8 @@ class Asker:
 
     async def ask(self, claim: Claim, reading: Reading) -> Answered:
         """What the model makes of a document. Raises `InputError` if it gives no answer, `SetupError` if it can't be
-        reached at all, `Stopped` if the run is being stopped, and `ClaimLost`."""
+        reached at all (`Unavailable` where the run is patient), `Stopped` if the run is being stopped, and
+        `ClaimLost`."""
 
         from .extract_model import extract_with_model  # a run starts faster without the model's part
 
@@ -69,6 +70,8 @@ class Asker:
             return Answered(fields, claim.used)
         except BaseException as exc:
             claim.used = usage_of_error(exc)  # however it ended, it may have to be paid
+            if isinstance(exc, Unreachable) and settings.patient:
+                raise
             if isinstance(exc, Unreachable) and not (claim.used + self._tally.usage).calls:  # no document's fault
                 raise SetupError(f"the model can't be reached: {exc}; check its address and the network") from exc
             if isinstance(exc, Unavailable):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from .cli_arrivals import watch
 from .cli_lab import lab
 from .cli_review import review
 from .cli_run import run
@@ -206,3 +207,4 @@ cli.add_command(lab)
 cli.add_command(review)
 cli.add_command(run)
 cli.add_command(serve)
+cli.add_command(watch)

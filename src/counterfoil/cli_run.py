@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .command_run_report import Report
     from .display import Display
     from .distribute_spread import Spread
+
+T = TypeVar("T")
 
 
 def _dollars(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Decimal | None:
@@ -164,8 +166,8 @@ def run(as_json: bool, quiet: bool, spread: Spread | None, **options: Any) -> No
     from .command_run_options import Options
 
     chosen = Options(**options)
-    report = _logged(chosen, spread, quiet=quiet) if chosen.log_format else _shown(chosen, spread, quiet=quiet)
-    _show_report(report, as_json=as_json, quiet=quiet, out=chosen.out, logged=chosen.log_format is not None)
+    report = shown(chosen, lambda display: _work(chosen, spread, display), quiet=quiet)
+    show_report(report, as_json=as_json, quiet=quiet, out=chosen.out, logged=chosen.log_format is not None)
     if report.interrupted:
         raise SystemExit(130)
     if report.cost_reached:
@@ -173,14 +175,17 @@ def run(as_json: bool, quiet: bool, spread: Spread | None, **options: Any) -> No
     raise SystemExit(1 if report.summary["failed"] else 0)
 
 
-def _shown(options: Options, spread: Spread | None, *, quiet: bool) -> Report:
+def shown(options: Options, work: Callable[[Display], Coroutine[Any, Any, T]], *, quiet: bool) -> T:
+    """Does the work to its end, with what is to be seen of it on stderr: a display, or log lines and nothing else."""
+    if options.log_format:
+        return _logged(options, work, quiet=quiet)
     from .display import Display
 
-    return run_to_end(_work(options, spread, Display(quiet=quiet)))
+    return run_to_end(work(Display(quiet=quiet)))
 
 
-def _logged(options: Options, spread: Spread | None, *, quiet: bool) -> Report:
-    """The run with nothing but log lines on stderr, up to the reason of an end that it should not have come to."""
+def _logged(options: Options, work: Callable[[Display], Coroutine[Any, Any, T]], *, quiet: bool) -> T:
+    """Up to the reason of an end that it should not have come to."""
     from .display import LogDisplay
     from .errors import CounterfoilError
     from .logs import failed, log_to_stderr
@@ -188,7 +193,7 @@ def _logged(options: Options, spread: Spread | None, *, quiet: bool) -> Report:
     assert options.log_format is not None
     log_to_stderr(options.log_format, options.log_level)
     try:
-        return run_to_end(_work(options, spread, LogDisplay(quiet=quiet)), logged=True)
+        return run_to_end(work(LogDisplay(quiet=quiet)), logged=True)
     except CounterfoilError as exc:
         failed(str(exc))
         raise SystemExit(2) from exc
@@ -205,7 +210,7 @@ def _work(options: Options, spread: Spread | None, display: Display) -> Coroutin
     return run_spread(options, spread, display)
 
 
-def _show_report(report: Report, *, as_json: bool, quiet: bool, out: str, logged: bool) -> None:
+def show_report(report: Report, *, as_json: bool, quiet: bool, out: str, logged: bool) -> None:
     """On stdout what the run came to; on stderr what of it a user must know, unless that is `logged` there."""
     from .views import print_failures, print_json, print_records, print_run
 

@@ -46,11 +46,13 @@ _OTHER_FILES = 200
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a process is told that is one of several which a driver starts at an OUT that it has planned: how many
-    processes read documents for it, and by which signals it stops."""
+    """What a run is told that plans no documents, since somebody else does: a driver that has started several
+    processes, or whoever watches for arrivals. How many processes read documents for it (None: as many as usual), by
+    which signals it stops, and whether it is patient with a model that is away (`Settings.patient`)."""
 
-    readers: int
+    readers: int | None
     signals: Signals
+    patient: bool = False
 
 
 async def run_batch(options: Options, display: Display, environ: Mapping[str, str] = os.environ) -> Report:
@@ -118,6 +120,7 @@ async def opened_run(
             schema=schema,
             ours=options.ours,
             duplicates=options.duplicates,
+            patient=share is not None and share.patient,
         )
         tools = Tools(place.source, place.manifest, worker, offload, judges, pace, model, watch)
         service = await stack.enter_async_context(batches)

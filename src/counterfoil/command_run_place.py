@@ -20,6 +20,9 @@ from .ocr import find_ocr
 from .source import Source, count, open_source, shards_for
 from .store import Entry
 
+_SHARDS = 64
+"""Of an OUT that is made before anybody knows how many documents will come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -36,16 +39,17 @@ class Place:
 async def at_out(
     options: Options, schema: OwnSchema | None, display: Display, clock: Clock, *, planned: bool = False
 ) -> AsyncGenerator[Place]:
-    """Opens both. The source is not listed if all of it is `planned` already."""
+    """Opens both. The source is not listed if somebody else sees to it that all of it is `planned`."""
     source, ocr = await asyncio.gather(
         open_source(options.source, out=options.out, include=options.include, limit=options.limit, clock=clock),
         asyncio.to_thread(find_ocr, "never" if options.reader == "xml" else options.ocr, options.languages),
     )
     documents, known = (0, ()) if planned else await count(source)
-    display.found(documents, source)
+    if not planned:
+        display.found(documents, source)
     read_by = recipe(options.reads, options.asked, options.images, schema, ocr, ours=options.ours)
     about = {"source": source.url, "recipe": read_by, **_columns(schema)}
-    shards = options.shards or shards_for(documents)
+    shards = options.shards or (_SHARDS if planned else shards_for(documents))
     async with Manifest.open(options.out, shards=shards, about=about, clock=clock, prove_first=False) as manifest:
         _note_differences(manifest, options, about, display)
         yield Place(source, manifest, known, ocr)

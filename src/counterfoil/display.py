@@ -42,6 +42,8 @@ class Snapshot:
     seconds: float
     stopping: bool
     reviewed: int = 0
+    watching: bool = False
+    """Whether more may come: there is no time left then, and no pace over all the time that has gone."""
 
     @property
     def finished(self) -> int:
@@ -59,8 +61,9 @@ class Snapshot:
 
     def line(self) -> str:
         """All of it on one line, what matters most first: a narrow terminal cuts the end."""
-        parts = [f"{self.finished} of {self.total}", "stopping" if self.stopping else f"{self.left} left"]
-        parts += [f"{self.in_flight} in flight", f"{self.rate:.1f}/s"]
+        left = "watching" if self.watching else f"{self.left} left"
+        parts = [f"{self.finished} of {self.total}", "stopping" if self.stopping else left]
+        parts += [f"{self.in_flight} in flight"] + ([] if self.watching else [f"{self.rate:.1f}/s"])
         parts += [f"{self.failed} failed"] if self.failed else []
         parts += [f"{self.review} in review"] if self.review else []
         if self.usage.calls:
@@ -169,11 +172,12 @@ class Display:
         return self._console.is_terminal
 
     async def _lines(self, look: Callable[[], Snapshot]) -> None:
-        wait = 2.0
+        wait, said = 2.0, ""
         while True:
             await asyncio.sleep(wait)
-            self.note(look().line())
-            wait = _LINE_EVERY
+            if (line := look().line()) != said:
+                self.note(line)
+            wait, said = _LINE_EVERY, line
 
     async def _bar(self, look: Callable[[], Snapshot]) -> None:
         from rich.progress import BarColumn, Progress, TextColumn

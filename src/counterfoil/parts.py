@@ -60,7 +60,8 @@ class Parts:
     async def _plan(self, shard: int, documents: Sequence[tuple[str, str, int]], within: str) -> None:
         while True:
             with suppress(CommitUncertain):  # what landed is no change any more
-                return await self._worker.plan(shard, documents, within)
+                await self._worker.plan(shard, documents, within)
+                return
 
     async def _refuse_clash(self, container: str, documents: set[str]) -> None:
         """A bucket may hold `a.zip` and `a.zip/x.pdf`: neither must pass for a part of the other."""

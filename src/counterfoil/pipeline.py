@@ -12,7 +12,7 @@ cancelled. This module holds no state that matters: kill it anywhere, and the ma
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 from weakref import WeakValueDictionary
@@ -92,10 +92,14 @@ class Run:
         self._fatal = self._fatal or because
         self._brake.pull()
 
-    async def work(self, known: Sequence[Entry] | None = None) -> None:
-        """Brings every document of the source to an end, sharing the work with whoever else is at this manifest."""
+    async def work(
+        self, known: Sequence[Entry] | None = None, arriving: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Brings every document of the source to an end, sharing the work with whoever else is at this manifest.
+
+        With `arriving`, which plans documents as they come, it goes on until that returns and all is finished."""
         self._adoption.begin()
-        planning = asyncio.create_task(self._plan(known), name="plan")
+        planning = asyncio.create_task(self._plan(known, arriving), name="plan")
         if known and not self.tools.worker.statuses:
             next_ones = [entry for entry in known if self.tools.worker.is_next(entry.key)][: self._room()]
             # None of them is finished, and we are likely to claim them: read them while the manifest takes the plan.
@@ -107,16 +111,20 @@ class Run:
         except CounterfoilError as exc:
             self.stop(exc)
         finally:
-            if self.cost_reached:  # what can't be afforded now is pending, not forgotten
+            if self.cost_reached:
                 self._watch.tell(CostReached())
+            if self.cost_reached and arriving is None:  # what can't be afforded now is pending, not forgotten
                 await asyncio.wait([planning])
             await self._wind_down(planning)
         if self._fatal:
             raise self._fatal
 
-    async def _plan(self, known: Sequence[Entry] | None) -> None:
+    async def _plan(self, known: Sequence[Entry] | None, arriving: Callable[[], Awaitable[None]] | None) -> None:
         try:
-            await plan(self.tools.source, self.tools.manifest, self.tools.worker, known)
+            if arriving:
+                await arriving()
+            else:
+                await plan(self.tools.source, self.tools.manifest, self.tools.worker, known)
         except* Exception as group:  # a defect of ours too: what was not planned must not pass for finished
             self.stop(first_of(group))
         finally:

@@ -9,7 +9,7 @@ like any others, finds the request's answer, and goes on from there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -82,10 +82,12 @@ class BatchRun(Run):
     def model_name(self) -> str | None:
         return self._by_batch or super().model_name
 
-    async def work(self, known: Sequence[Entry] | None = None) -> None:
+    async def work(
+        self, known: Sequence[Entry] | None = None, arriving: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         async with self._watch.watching():
             try:
-                await super().work(known)
+                await super().work(known, arriving)
             except asyncio.CancelledError:
                 if self._submitter:
                     await self._submitter.abandon()

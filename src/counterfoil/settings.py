@@ -26,7 +26,8 @@ class Settings:
     `max_attempts` bounds the calls for one answer, `call_timeout` each of them (s); `prices` say what they cost;
     `images` which pages a model sees; `ocr` reads pages without text; `max_cost` (US dollars) bounds what all calls of
     the OUT cost; `schema` is what documents are read by, if they are no invoices; `ours` are the tax ids of whom they
-    are for; `duplicates` is what becomes of an invoice that is there a second time."""
+    are for; `duplicates` is what becomes of an invoice that is there a second time. With `patient` no document fails
+    for a model that no connection can be made to: the run ends with `Unavailable`, to be begun again."""
 
     reader: ReaderName = "auto"
     concurrency: int = 128
@@ -42,6 +43,7 @@ class Settings:
     schema: OwnSchema | None = None
     ours: tuple[str, ...] = ()
     duplicates: OnDuplicates = "review"
+    patient: bool = False
 
     @property
     def form(self) -> Form | None:

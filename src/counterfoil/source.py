@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
@@ -59,6 +59,10 @@ class Source:
             if self._is_document(entry.key):
                 count += 1
                 yield entry
+
+    async def find(self, key: str) -> Entry | None:
+        """One document as a listing shows it; None if there is none of this name."""
+        return await self._look(key) if self._is_document(key) else None
 
     async def _look(self, key: str) -> Entry | None:
         return await retried(self.clock, lambda: self.store.look(key))
@@ -179,15 +183,14 @@ async def plan(source: Source, manifest: Manifest, worker: Worker, known: Sequen
 
 
 async def _plan(source: Source, manifest: Manifest, worker: Worker, known: Sequence[Entry] | None) -> int:
-    waiting: dict[int, list[tuple[str, str, int]]] = {}
-    total = held = 0
+    total, held = 0, list[Entry]()
     async for entry in _entries(source, known):
-        waiting.setdefault(shard_of(entry.key, manifest.shards), []).append((entry.key, entry.mark, entry.size))
-        total, held = total + 1, held + 1
-        if held >= _PLANNED_AT_ONCE:
-            await _commit_plan(worker, waiting)
-            waiting, held = {}, 0
-    await _commit_plan(worker, waiting)
+        held.append(entry)
+        total += 1
+        if len(held) >= _PLANNED_AT_ONCE:
+            await plan_entries(held, manifest, worker)
+            held = []
+    await plan_entries(held, manifest, worker)
     return total
 
 
@@ -200,14 +203,21 @@ async def _entries(source: Source, known: Sequence[Entry] | None) -> AsyncIterat
             yield entry
 
 
-async def _commit_plan(worker: Worker, waiting: dict[int, list[tuple[str, str, int]]]) -> None:
-    """One commit a shard, sixteen at once: enough to hide latency, few enough to keep memory flat."""
+async def plan_entries(entries: Sequence[Entry], manifest: Manifest, worker: Worker) -> set[str]:
+    """Brings these documents into the manifest, durably. Returns those that changed while they were being worked on,
+    which stay as they are until then.
+
+    One commit a shard, sixteen at once: enough to hide latency, few enough to keep memory flat.
+    """
+    by_shard: dict[int, list[Entry]] = {}
+    for entry in entries:
+        by_shard.setdefault(shard_of(entry.key, manifest.shards), []).append(entry)
     at_once = asyncio.Semaphore(16)
 
-    async def one(shard: int, documents: list[tuple[str, str, int]]) -> None:
+    async def one(shard: int, planned: list[Entry]) -> Collection[str]:
         async with at_once:
-            await worker.plan(shard, documents)
+            return await worker.plan(shard, [(entry.key, entry.mark, entry.size) for entry in planned])
 
     async with asyncio.TaskGroup() as tasks:
-        for shard, documents in waiting.items():
-            tasks.create_task(one(shard, documents))
+        plans = [tasks.create_task(one(shard, planned)) for shard, planned in by_shard.items()]
+    return {document for plan in plans for document in plan.result()}

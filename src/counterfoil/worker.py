@@ -110,15 +110,27 @@ class Worker:
             await self._heart.stop()
             await self._liveness.bury()
 
-    async def plan(self, shard: int, documents: Sequence[tuple[str, str, int]], within: str | None = None) -> None:
+    async def plan(
+        self, shard: int, documents: Sequence[tuple[str, str, int]], within: str | None = None
+    ) -> Collection[str]:
         """Brings documents (id, mark, size) into a shard; a claim of ours can ride in the same commit. `within`: they
-        are parts of this document of the source."""
+        are parts of this document of the source. Returns those that somebody is working on as they were before they
+        changed."""
+        register = self._manifest.register(shard)
         if shard not in self._marks:
-            self._manifest.register(shard).assume_new()
+            register.assume_new()
+        left: list[str] = []
+
+        def landed(_: Records) -> None:
+            assert register.known is not None, "it is what has just landed"
+            records = register.known.records
+            left.extend(document for document, mark, _ in documents if records[document]["mark"] != mark)
+
         self._tallies.expect(shard, len(documents))
         self.news.set()
-        await self._commit(shard, transitions.plan(documents, self._clock.stamp(), within))
+        await self._commit(shard, transitions.plan(documents, self._clock.stamp(), within), landed)
         self.news.set()
+        return left
 
     @property
     def statuses(self) -> Counter[str]:
