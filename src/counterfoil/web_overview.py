@@ -23,7 +23,7 @@ from .web_site import Site, site_of
 
 _PACE_OVER = 300
 """Seconds over which the pace of now is taken, as `counterfoil status` does."""
-_GROUPS = 8
+_GROUPS = 7
 _SILENCE = 15.0
 """Seconds after which a stream says that it is still there: a proxy would close it, and a browser should know."""
 
@@ -49,7 +49,8 @@ def figures(site: Site, now: datetime) -> dict[str, Any]:
         "now": come,
         "workers": workers,
         "hosts": sorted({str(worker.get("host", "")) for worker in workers}),
-        "pace": pace,
+        "pace": pace or _average(total),
+        "pace_of": "over the last five minutes" if workers else "on average",
         "throttling": str(site.watch.workers.pace()),
         "in_flight": site.watch.workers.pace().in_flight,
         "outlook": _outlook(left, len(workers), pace),
@@ -70,6 +71,11 @@ def _pace(total: Sums, now: datetime) -> float:
         return 0.0
     span = now.timestamp() - min(second for second, _ in recent)
     return sum(number for _, number in recent) / max(span, 1.0)
+
+
+def _average(total: Sums) -> float:
+    """Documents a second from the first to the last that was finished."""
+    return sum(total.ends.values()) / (max(total.ends) - min(total.ends) + 1) if total.ends else 0.0
 
 
 def _outlook(left: int, workers: int, pace: float) -> str:

@@ -117,8 +117,8 @@ def shown(text: str) -> str:
 
 
 def moment(seconds: int | None) -> str:
-    """A time for people: 2026-01-31 13:05:09, in UTC like every time in a manifest."""
-    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    """A time for people: 2026-01-31 13:05, in UTC like every time in a manifest."""
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _environment() -> Environment:

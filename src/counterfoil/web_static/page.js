@@ -44,12 +44,14 @@
     }
   }
 
+  let source = null;
+
   function follow() {
-    const source = new EventSource("/events?view=" + encodeURIComponent(view));
+    source = new EventSource("/events?view=" + encodeURIComponent(view));
     source.onopen = () => { byId("connection").hidden = true; };
     source.onerror = () => {
       byId("connection").hidden = false;
-      if (source.readyState === EventSource.CLOSED) setTimeout(follow, 2000);
+      if (source?.readyState === EventSource.CLOSED) setTimeout(watch, 2000);
     };
     source.onmessage = (event) => {
       const message = JSON.parse(event.data);
@@ -57,10 +59,23 @@
       if (version !== null && message.version !== version) reloadList();
       version = message.version;
     };
-    addEventListener("pagehide", () => source.close());
+  }
+
+  // A page that nobody sees lets its connection go: a browser has only six for all pages of one server.
+  function watch() {
+    if (document.hidden) {
+      source?.close();
+      source = null;
+    } else if (!source || source.readyState === EventSource.CLOSED) {
+      follow();
+    }
+  }
+  if (window.EventSource) {
+    watch();
+    document.addEventListener("visibilitychange", watch);
+    addEventListener("pagehide", () => source?.close());
     addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   }
-  if (window.EventSource) follow();
   setInterval(() => { if (stale) reloadList(); }, 2000);
 
   // --- choosing documents
@@ -83,7 +98,7 @@
     const target = event.target;
     if (target.id === "page-all") boxes().forEach((box) => { box.checked = target.checked; });
     if (target.closest("#chosen")) showChosen();
-    if (target.closest("#filter")?.requestSubmit && target.matches("input[type=checkbox], select, input[type=date]")) {
+    if (target.closest("#filter")?.requestSubmit && target.matches("input[type=checkbox], select")) {
       target.closest("#filter").requestSubmit();
     }
   });
