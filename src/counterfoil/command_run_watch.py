@@ -35,6 +35,12 @@ class Watching:
     def __init__(self, watch: Watch, metrics: Metrics | None) -> None:
         self.watch, self._metrics = watch, metrics
 
+    def begin(self, options: Options, look: Callable[[], Look]) -> None:
+        """Tells that the run begins; metrics show what `look` sees, too."""
+        self.watch.tell(RunStarted(options.source, options.out, options.asked))
+        if self._metrics:
+            self._metrics.follow(look)
+
     @asynccontextmanager
     async def of(self, run: Run, options: Options) -> AsyncGenerator[None]:
         """From here on the run itself is looked at, too."""
@@ -42,9 +48,7 @@ class Watching:
             yield
             return
         self.watch.tell(Joined(run.tools.worker.name))
-        self.watch.tell(RunStarted(options.source, options.out, options.asked))
-        if self._metrics:
-            self._metrics.follow(lambda: _look_at(run))
+        self.begin(options, lambda: _look_at(run))
         looking = asyncio.create_task(_look_on(run, self.watch.tell), name="watch")
         try:
             yield

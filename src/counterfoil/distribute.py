@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from .clock import Clock
 from .command_run_options import Options, own_schema, prices_of, refuse_contradictions
 from .command_run_place import Place, at_out
 from .command_run_report import Did, Report, report
 from .command_run_signals import Signals
+from .command_run_watch import watching
 from .display import Display
 from .distribute_crew import Crew
 from .distribute_local import local_engine
@@ -23,6 +25,7 @@ from .distribute_order import Engine, Order, anchored
 from .distribute_spread import Spread
 from .distribute_view import Whole
 from .errors import SetupError
+from .events import RunEnded
 from .source import Source, plan, refuse_nowhere
 from .store import Entry
 from .worker import Worker
@@ -37,7 +40,9 @@ async def run_spread(
     _refuse(options, spread)
     schema, clock = own_schema(options), Clock()
     async with AsyncExitStack() as stack:
-        signals = stack.enter_context(Signals())
+        signals = stack.enter_context(Signals(display.urge))
+        # Traces are made where documents are: in the workers.
+        seen = await stack.enter_async_context(watching(replace(options, otel=False), display, {}, clock))
         refuse_nowhere(options.source)
         engine = await stack.enter_async_context(_engine(options, spread, environ))
         place = await stack.enter_async_context(at_out(options, schema, display, clock))
@@ -49,10 +54,13 @@ async def run_spread(
         crew = Crew(await engine(order), display.note, clock)
         signals.take()  # Ray's own handlers would abort us
         signals.handle(crew)
+        seen.begin(options, whole.figures)
         async with whole.watched(), display.following(lambda: whole.snapshot(stopping=crew.stopping)):
             await crew.work()
         await whole.look()
-        return await report(place.manifest, whole.now.statuses, _did(crew, whole))
+        told = await report(place.manifest, whole.now.statuses, _did(crew, whole))
+        seen.watch.tell(RunEnded(told.summary))
+        return told
 
 
 def _refuse(options: Options, spread: Spread) -> None:
@@ -98,7 +106,7 @@ def _did(crew: Crew, whole: Whole) -> Did:
     cost_reached = any(end.how == "cost" for end in crew.ends)
     return Did(
         whole.usage,
-        max(0, whole.now.adopted - whole.before.adopted),
+        whole.adopted,
         whole.seconds,
         whole.commits,
         sum(end.conflicts for end in crew.ends),

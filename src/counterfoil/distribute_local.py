@@ -32,11 +32,18 @@ class LocalSeat:
     ) -> None:
         self._order = parcel(replace(order, parent=parent))
         self._environ = {**environ, "PYTHONPATH": os.pathsep.join(path)}
+        self._logs = order.options.log_format is not None
         self._process: Process | None = None
 
     async def work(self) -> Ended:
         process = self._process = await asyncio.create_subprocess_exec(
-            sys.executable, *_COMMAND, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=self._environ, start_new_session=True
+            sys.executable,
+            *_COMMAND,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=None if self._logs else PIPE,
+            env=self._environ,
+            start_new_session=True,
         )
         try:
             said, complaint = await asyncio.gather(self._speak(process), _tail(process))
@@ -81,10 +88,9 @@ def local_engine(options: Options, spread: Spread, environ: Mapping[str, str]) -
 
 
 async def _tail(process: Process) -> str:
-    """The last of what a worker printed on stderr."""
-    assert process.stderr is not None
+    """The last of what a worker printed on stderr, nothing where that is our own."""
     kept = b""
-    while more := await process.stderr.read(_KEPT):
+    while process.stderr and (more := await process.stderr.read(_KEPT)):
         kept = (kept + more)[-_KEPT:]
     return kept.decode(errors="replace").strip()
 

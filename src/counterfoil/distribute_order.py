@@ -94,11 +94,11 @@ def unpacked(pipe: RawIOBase) -> Order:
 
 
 def anchored(options: Options) -> Options:
-    """The same options wherever they are read: paths that don't depend on the current folder."""
+    """The options as a worker is to have them: paths that don't depend on the current folder, and no port."""
     schema = options.schema
     if schema and (schema.endswith(".json") or ".py:" in schema):
         schema = _absolute(schema)
-    return replace(options, source=_absolute(options.source), out=_absolute(options.out), schema=schema)
+    return replace(options, source=_absolute(options.source), out=_absolute(options.out), schema=schema, metrics=None)
 
 
 def _absolute(location: str) -> str:

@@ -36,7 +36,9 @@ _THREADS = 4
 _PRESENT = 10.0
 # What addresses and keys are read from; the rest of the driver's environment is about its own machine.
 _SENT = re.compile(r"(OPENAI|ANTHROPIC|AZURE|GOOGLE|GEMINI|AWS|OTEL|COUNTERFOIL)_\w+")
-_OF_ONE_MACHINE = re.compile(r"\w*_(PROFILE|FILE|CREDENTIALS|CA_BUNDLE|CREDENTIALS_(RELATIVE|FULL)_URI)")
+_OF_ONE_MACHINE = re.compile(
+    r"\w*_(PROFILE|FILE|CREDENTIALS|CA_BUNDLE|CERTIFICATE|CLIENT_KEY|CREDENTIALS_(RELATIVE|FULL)_URI)"
+)
 
 
 class Berth:

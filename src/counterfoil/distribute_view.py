@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
 
 from .command_status import Shard
 from .display import Snapshot
@@ -13,6 +14,9 @@ from .errors import CounterfoilError
 from .kinds import CONTAINER
 from .manifest import Manifest
 from .transitions import FINISHED
+
+if TYPE_CHECKING:
+    from .metrics import Look
 
 # A look is a LIST and a GET of each shard that changed; of the time, so many parts go by without one.
 _LOOK_EVERY = 2.0
@@ -62,6 +66,11 @@ class Whole:
         return self.now.usage - self.before.usage
 
     @property
+    def adopted(self) -> int:
+        """Results that were adopted since it began."""
+        return max(0, self.now.adopted - self.before.adopted)
+
+    @property
     def seconds(self) -> float:
         return self._clock.monotonic() - self._began
 
@@ -79,6 +88,12 @@ class Whole:
             seconds=self.seconds,
             stopping=stopping,
         )
+
+    def figures(self) -> Look:
+        """What metrics show, as of the last look."""
+        from .metrics import Look  # for those who ask for metrics
+
+        return Look(self.now.statuses, self.usage, self.adopted, self.commits)
 
     @asynccontextmanager
     async def watched(self) -> AsyncGenerator[None]:

@@ -22,6 +22,7 @@ from .distribute_order import Ended, Order, unpacked
 from .errors import CounterfoilError, ManifestCorrupt, SetupError
 from .lifeline import die_with
 from .locations import local_path
+from .logs import log_to_stderr
 from .manifest import Manifest
 from .source import open_source
 
@@ -35,6 +36,8 @@ def main() -> None:
     order = unpacked(os.fdopen(os.dup(0), "rb", buffering=0))
     if order.parent:
         die_with(order.parent)
+    if order.options.log_format:
+        log_to_stderr(order.options.log_format, order.options.log_level)
     ended = asyncio.run(_work(order))
     answer.write(json.dumps(asdict(ended)).encode())
     answer.flush()
