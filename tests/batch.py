@@ -157,9 +157,11 @@ class Process:
         model: Model | None,
         *,
         seed: int = 0,
+        offload: Any = None,
         watching: Watching | None = None,
         **settings: Any,
     ) -> None:
+        self._offload = offload or Inline()
         self.store = Mortal(out)
         self.run: Run | None = None
         self.said: list[str] = []
@@ -183,7 +185,7 @@ class Process:
             if limited and worker.company > 1:
                 pace.hold(2 * COMPANY_SEEN_EVERY)
             source = Source(self._source, clock)
-            tools = Tools(source, manifest, worker, Inline(), Inline(), pace, self._model)  # type: ignore[arg-type]
+            tools = Tools(source, manifest, worker, self._offload, Inline(), pace, self._model)  # type: ignore[arg-type]
             self.run = Run(tools, self._settings)
             arriving = None
             if self._watching:

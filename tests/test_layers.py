@@ -40,7 +40,7 @@ FLOORS = [
     "settings",
     "reviewing",
     "rechecking",
-    "brake cost_limit outcome duplicates watch",
+    "brake cost_limit outcome duplicates suspects watch",
     "extract",
     "rereading",
     "corrections",

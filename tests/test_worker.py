@@ -21,6 +21,7 @@ from counterfoil.liveness import Heart, heartbeat_key
 from counterfoil.manifest import Manifest, shard_of
 from counterfoil.store import Object
 from counterfoil.store_memory import MemoryStore
+from counterfoil.suspects import Suspects
 from counterfoil.worker import Worker
 
 LEASE = 30.0
@@ -394,6 +395,7 @@ def test_a_document_that_outlives_three_workers_is_poison_until_it_is_retried():
                     await asyncio.sleep(LEASE * 2)
                     (claim,) = await victim.claim(1)
                     assert claim.attempt == n + 1
+                    await Suspects(victim).begin(claim)
                     await die(victim)
                     victim._held.clear()  # it dies without giving anything back, and its heartbeat stays
                     victim._heart.stop = lambda: asyncio.sleep(0)  # type: ignore[method-assign]

@@ -51,12 +51,12 @@ class Replay:
             return self._claim(kind, event, before)
         if kind == "failed" and "dead" in event:
             return None if before == "running" and event["dead"] == self.owner else f"declared poison at {at} unclaimed"
-        if kind in FINISHES or kind in ("released", "asking", "batched", "collected"):
+        if kind in FINISHES or kind in ("begun", "read", "released", "asking", "batched", "collected"):
             return self._by_holder(kind, event, before)
         return f"unknown event {kind!r} at {at}"
 
     def _next(self, kind: str) -> str:
-        if kind in ("claimed", "taken over", "resumed", "asking", "collected"):
+        if kind in ("claimed", "taken over", "resumed", "begun", "read", "asking", "collected"):
             return "running"
         return kind if kind in FINISHES else "pending"
 
@@ -75,7 +75,7 @@ class Replay:
         """A call that was out when its claim was taken away is counted then, as one of unknown outcome."""
         taken = before == "running" and (kind in ("claimed", "taken over") or "dead" in event)
         lost = taken and self.asking
-        if kind != "resumed":
+        if kind not in ("resumed", "begun", "read"):
             self.asking = kind == "asking" or (kind in ("claimed", "taken over") and "asking" in event)
         if taken and (event.get("calls", 0), event.get("unknown_calls", 0)) != (lost, lost):
             return f"{kind} at {event['at']} while a call was {'' if lost else 'not '}out, and it says otherwise"

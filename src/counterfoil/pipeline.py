@@ -37,6 +37,7 @@ from .settings import Settings, Tally, Tools
 from .source import plan
 from .spend import NOTHING
 from .store import Entry
+from .suspects import Suspects
 from .tasks import first_of, settled
 
 _READ_AHEAD = 32
@@ -57,6 +58,7 @@ class Run:
         self._duplicates = Duplicates(tools.manifest, self._results, settings.duplicates)
         how = (settings.reader, self.model_name, settings.images, settings.schema, settings.ocr)
         self._recipe = recipe(*how, ours=settings.ours)
+        self._suspects = Suspects(tools.worker)
         self._parts = Parts(tools.source, tools.worker, tools.offload, settings.limits, tools.manifest.shards)
         self._brake = Brake(self.clock, tools.worker.news.set)
         self._asker = Asker(tools.model, tools, settings, self._brake, self.tally) if tools.model else None
@@ -254,6 +256,7 @@ class Run:
         except CounterfoilError as exc:
             self.stop(exc)
         finally:
+            self._suspects.leave(claim)
             self._was_read(claim)
             if self._asker:
                 self._asker.ended(claim)
@@ -265,6 +268,7 @@ class Run:
             self._read_ahead()
 
     async def _outcome(self, claim: Claim) -> None:
+        await self._suspects.begin(claim)
         early = self._ahead.take(claim.document, claim.record["mark"])
         body = b"" if early else await self._fetch(claim.document, claim.record)
         digest = await early.digest if early else sha256(body).digest()
@@ -284,7 +288,10 @@ class Run:
                 if scanned := await self._adoption.find(claim, name):
                     await settled(self._settle(claim, name, scanned, adopted=True))
                     return
-            made = examined.extraction or await self._ask(claim, examined)
+            made = examined.extraction
+            if made is None:
+                await self._suspects.read(claim)
+                made = await self._ask(claim, examined)
             if made is not None:
                 self._recording += 1
                 self.tools.worker.news.set()

@@ -5,8 +5,11 @@ change is made, so that a change run twice on the same records gives the same re
 
 A record: `status` is pending, running, done, review or failed, or what a person made of it: approved or rejected (see
 `transitions_review`). `owner` and `attempt` name one claim (the fence).
-`deaths` counts the workers that died holding it, `take` the deliberate re-readings of a document that had a result;
+`take` counts the deliberate re-readings of a document that had a result;
 `mark` and `size` are the source's; `history` says who did what and when; spend is summed over all attempts.
+
+`deaths` counts the workers that died with it: the first that held it makes it a suspect; those after it count if it was
+being read, of which a suspect's record tells (`begun`). `deaths_calling` counts those that died with a call for it out.
 
 `asking` is the intent to call a model: n while call n of this claim may be out. What the calls before it took is in the
 record by then. Who takes a claim from another counts the call that was out as one of unknown outcome.
@@ -28,6 +31,9 @@ READ = frozenset({"done", "review", "failed"})
 FINISHED = READ | VERDICTS
 STATUSES = ("pending", "running", "done", "review", "failed", "approved", "rejected")
 MAX_DEATHS = 3
+MAX_DEATHS_CALLING = 10
+"""With a call out all that were asked at that time have died with the worker, so that one says little of any of them;
+but each has its price, and must come to an end."""
 INPUT_SHOWN = 16
 """Hex digits of an input's name in the history: enough to tell those of one document apart."""
 # What an outcome leaves in a record; gone when the document starts anew.
@@ -35,7 +41,8 @@ OUTCOME = frozenset(
     {"reason", "input", "result", "result_sha256", "reader", "adopted", "findings", "summary", "duplicate"}
     | {"corrections", "verdict", "outdated"}
 )
-_OF_A_CLAIM = OUTCOME | {"asking"}
+_OF_A_CLAIM = OUTCOME | {"asking", "begun"}
+_DEATHS = frozenset({"deaths", "deaths_calling"})
 
 
 def _event(record: Record, at: str, event: str, **more: Any) -> list[Record]:
@@ -45,6 +52,11 @@ def _event(record: Record, at: str, event: str, **more: Any) -> list[Record]:
 def _anew(record: Record) -> Record:
     """The record without its last outcome, free to be claimed."""
     return _unclaimed(record) | {"status": "pending", "owner": None}
+
+
+def _forgiven(record: Record) -> Record:
+    """The record anew, above suspicion."""
+    return {key: value for key, value in _anew(record).items() if key not in _DEATHS}
 
 
 def _unclaimed(record: Record) -> Record:
@@ -72,7 +84,7 @@ def plan(documents: Iterable[tuple[str, str, int]], at: str, within: str | None 
                     updates[document] = known | {"outdated": {"mark": mark, "at": at}, "history": history}
             else:
                 history = _event(known, at, "source changed", was=known["status"])
-                updates[document] = _anew(known) | {"deaths": 0, **source, "history": history}
+                updates[document] = _forgiven(known) | {**source, "history": history}
         return updates
 
     return change
@@ -89,24 +101,25 @@ def claim(
     awake: Collection[str] = (),
 ) -> Change:
     """Claims up to `most` documents: pending ones, those of dead owners, and ours that we do not know of (a claim whose
-    verdict we missed). A document that has outlived `MAX_DEATHS` workers becomes failed instead, as poison.
+    verdict we missed), those first with which the fewest workers have died. One with which too many have becomes failed
+    instead, as poison.
 
     `orphans` are the very claims (document: attempt) whose owners were found dead: what was claimed since is not.
-    `asking`: the first call of each follows at once, without an intent of its own. A document that waits for a batch is
-    left alone unless that is one of those `awake`, which have come to an end."""
+    `asking`: the first call of each follows at once, without an intent of its own; not of suspects. A document that
+    waits for a batch is left alone unless that is one of those `awake`, which have come to an end."""
 
     def change(records: Records) -> Records:
         updates: dict[str, Record] = {}
         claimed = 0
-        for document, record in records.items():
+        for document, record in sorted(records.items(), key=_deaths):
             if claimed >= most:
                 break
             status, owner, batch = record["status"], record["owner"], record.get("batch")
             if batch is not None and batch["name"] not in awake:
                 continue
-            first = asking and batch is None
+            first = asking and batch is None and not record.get("deaths")
             if status == "running" and orphans.get(document) == record["attempt"]:
-                updates[document] = taken = _take_over(record, me, at, first)
+                updates[document] = taken = _take_over(record, me, at)
                 claimed += taken["status"] == "running"
             elif status == "pending" or (status == "running" and owner == me and document not in held):
                 updates[document] = _claimed(record, me, at, "claimed", first)
@@ -114,6 +127,12 @@ def claim(
         return updates
 
     return change
+
+
+def _deaths(row: tuple[str, Record]) -> int:
+    """How many deaths count against a document, should the worker that holds it have died."""
+    record = row[1]
+    return record.get("deaths", 0) + (record["status"] == "running" and _counts(record))
 
 
 def _claimed(record: Record, me: str, at: str, event: str, asking: bool, **more: Any) -> Record:
@@ -154,15 +173,49 @@ def _resumed(record: Record, me: str, at: str) -> Record:
     return record | {"attempt": attempt, "history": _event(record, at, "resumed", by=me, attempt=attempt)}
 
 
-def _take_over(record: Record, me: str, at: str, asking: bool) -> Record:
-    deaths = record.get("deaths", 0) + 1
-    if deaths < MAX_DEATHS:
-        return _claimed(record | {"deaths": deaths}, me, at, "taken over", asking, dead=record["owner"])
+def _take_over(record: Record, me: str, at: str) -> Record:
+    deaths = record.get("deaths", 0) + _counts(record)
+    calling = record.get("deaths_calling", 0) + ("asking" in record)
+    counted = record | {"deaths": deaths} | ({"deaths_calling": calling} if calling else {})
+    if deaths < MAX_DEATHS and calling < MAX_DEATHS_CALLING:
+        return _claimed(counted, me, at, "taken over", False, dead=record["owner"])
     lost = _lost_call(record)
-    reason = f"{deaths} workers died while they held this document; look at it, then `retry` it"
+    many = f"{deaths} workers died with" if deaths >= MAX_DEATHS else f"{calling} workers died while they asked for"
+    reason = f"{many} this document; look at it, then `retry` it"
     history = _event(record, at, "failed", by=me, dead=record["owner"], reason=reason, **spent(lost))
-    failed: Record = {"status": "failed", "owner": None, "deaths": deaths, "reason": reason, "history": history}
-    return _unclaimed(record) | failed | _added(record, lost)
+    failed: Record = {"status": "failed", "owner": None, "reason": reason, "history": history}
+    return _unclaimed(counted) | failed | _added(record, lost)
+
+
+def _counts(record: Record) -> bool:
+    """Whether the death of its worker counts against a document: the first, which makes it a suspect, and then those
+    in whose moment it was being read."""
+    return not record.get("deaths") or "begun" in record
+
+
+def begin(document: str, me: str, attempt: int, at: str) -> Change:
+    """A suspect is being read: if this worker dies now, that counts. A superseded claim is refused with `ClaimLost`."""
+
+    def change(records: Records) -> Records:
+        record = _held(records, document, me, attempt)
+        if "begun" in record:
+            return {document: record}
+        return {document: {**record, "begun": True, "history": _event(record, at, "begun", by=me, attempt=attempt)}}
+
+    return change
+
+
+def read(document: str, me: str, attempt: int, at: str) -> Change:
+    """A suspect was read, and did no harm by that. A superseded claim is refused with `ClaimLost`."""
+
+    def change(records: Records) -> Records:
+        record = _held(records, document, me, attempt)
+        if "begun" not in record:
+            return {document: record}
+        rest = {key: value for key, value in record.items() if key != "begun"}
+        return {document: {**rest, "history": _event(record, at, "read", by=me, attempt=attempt)}}
+
+    return change
 
 
 def ask(document: str, me: str, attempt: int, call: int, before: Usage, at: str) -> Change:
@@ -250,6 +303,6 @@ def retry(document: str, at: str) -> Change:
             raise Refused(f"{document}: it is {record['status']}, only what is finished can be retried")
         take = record.get("take", 0) + (1 if record.get("result") else 0)
         history = _event(record, at, "retried", was=record["status"])
-        return {document: _anew(record) | {"deaths": 0, "take": take, "history": history}}
+        return {document: _forgiven(record) | {"take": take, "history": history}}
 
     return change

@@ -30,6 +30,7 @@ LEASE = 30.0
 COMPANY_SEEN_EVERY = 2.0
 """Seconds. Who joins holds back for twice as long where a limit is shared: by then the others have made room."""
 _MANY_SHARDS = 64
+_NOT_AHEAD = {"batch", "within", "deaths"}
 
 
 class Worker:
@@ -168,11 +169,11 @@ class Worker:
 
     def upcoming(self) -> Iterator[tuple[str, Record]]:
         """Documents with their records that nobody has claimed, as last seen, those first that are claimed next; parts
-        of others left out, and what is not at hand."""
+        of others, suspects and what is not at hand left out."""
         for step in range(min(self._manifest.shards, _MANY_SHARDS)):
             known = self._manifest.register((self._at + step) % self._manifest.shards).known
             for document, record in known.records.items() if known else ():
-                if record["status"] == "pending" and "batch" not in record and "within" not in record:
+                if record["status"] == "pending" and not _NOT_AHEAD & record.keys():
                     yield document, record
 
     def is_next(self, document: str) -> bool:
@@ -277,6 +278,20 @@ class Worker:
         except CommitUncertain:  # what did land is found as ours by the next claim in this shard
             for claim in claims:
                 self._held.drop(claim)
+
+    async def begin(self, claim: Claim) -> None:
+        """Records, durably, that a document is being read with which a worker has died before. Raises `ClaimLost`."""
+        at = self._clock.stamp()
+        await self._of_claim(
+            claim, lambda attempt: transitions.begin(claim.document, self._me, attempt, at), lambda _: None
+        )
+
+    async def read(self, claim: Claim) -> None:
+        """Records, durably, that it was read. Raises `ClaimLost`."""
+        at = self._clock.stamp()
+        await self._of_claim(
+            claim, lambda attempt: transitions.read(claim.document, self._me, attempt, at), lambda _: None
+        )
 
     async def intend(self, claim: Claim) -> None:
         """Records, durably, that the next call of this claim goes out, and what those before it took.

@@ -106,6 +106,9 @@ MUTANTS = (
         'orphans.get(document) == record["attempt"]',
         "document in orphans",
     ),
+    Mutant("a death counts against whatever was held", transitions, "_counts", '"begun" in record', "True"),
+    Mutant("no death counts but the first", transitions, "_counts", '"begun" in record', "False"),
+    Mutant("what was read is under suspicion still", worker.Worker, "read", "transitions.read", "transitions.begin"),
     Mutant("no doubt after a pause", worker.Worker, "assure", "self._answered < self._heart.silences", "False"),
     Mutant(
         "the first heartbeat after a pause ends all doubt",

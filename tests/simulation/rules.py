@@ -38,6 +38,8 @@ class Replay:
     owner: str | None = None
     attempt: int = 0
     deaths: int = 0
+    calling: int = 0
+    begun: bool = False
     take: int = 0
     spent: int = 0
     lost: int = 0
@@ -50,6 +52,9 @@ class Replay:
 
     def step(self, event: dict[str, Any]) -> None:
         """Takes one event in; a `Breach` if it may not happen now."""
+        if event["event"] == "taken over" or "dead" in event:
+            self.deaths += self.begun or not self.deaths  # the first counts, whatever was, others if it was being read
+            self.calling += self.asking
         self._count(event)
         self.events += 1
         match event["event"]:
@@ -73,14 +78,17 @@ class Replay:
                 self._claimed(event)
             case "taken over":
                 self._need(self.status == "running" and self.owner == event["dead"] != event["by"], "I3", event)
-                self.deaths += 1
-                self._need(self.deaths < 3, "I9", event)
+                self._need(self.deaths < 3 and self.calling < 10, "I9", event)
                 self._claimed(event)
             case "failed" if "dead" in event:
                 self._need(self.status == "running" and self.owner == event["dead"], "I3", event)
-                self.deaths += 1
-                self._need(self.deaths == 3, "I9", event)
+                self._need(self.deaths == 3 or self.calling == 10, "I9", event)
                 self.status, self.owner = "failed", None
+            case "begun" | "read":
+                same = (event["by"], event["attempt"]) == (self.owner, self.attempt)
+                self._need(self.status == "running" and same, "I3", event)
+                self._need(self.deaths > 0 and self.begun == (event["event"] == "read"), "I9", event)
+                self.begun = not self.begun
             case "asking":
                 same = (event["by"], event["attempt"]) == (self.owner, self.attempt)
                 self._need(self.status == "running" and same, "I3", event)
@@ -103,7 +111,8 @@ class Replay:
                 raise Breach("I2", self.document, f"an event that nobody knows: {other}")
 
     def _anew(self) -> None:
-        self.status, self.owner, self.deaths, self.had_result = "pending", None, 0, False
+        self.status, self.owner, self.had_result = "pending", None, False
+        self.deaths = self.calling = 0
         self.corrections, self.read, self.by = {}, {}, None
 
     def _reviewed(self, event: dict[str, Any]) -> None:
@@ -127,8 +136,11 @@ class Replay:
         calls, lost = event.get("calls", 0), event.get("unknown_calls", 0)
         if taken:
             self._need((calls, lost) == (self.asking, self.asking), "I11", event)
-        if event["event"] not in ("resumed", "asking"):
+        if event["event"] not in ("resumed", "asking", "begun", "read"):
             self.asking = taken and "asking" in event
+        self._need(not (self.begun and event["event"] == "asking"), "I9", event)
+        if event["event"] not in ("resumed", "begun", "read"):
+            self.begun = False
         self.spent += calls
         self.lost += lost
 
@@ -144,8 +156,10 @@ class Replay:
     def agrees(self, record: dict[str, Any]) -> None:
         """A `Breach` if the record is not what its history says."""
         spent = (record.get("calls", 0), record.get("unknown_calls", 0), bool(record.get("asking")))
-        said = (record["status"], record["attempt"], record.get("take", 0), *spent)
-        if said != (self.status, self.attempt, self.take, self.spent, self.lost, self.asking):
+        died = (record.get("deaths", 0), record.get("deaths_calling", 0), "begun" in record)
+        said = (record["status"], record["attempt"], record.get("take", 0), *spent, *died)
+        died_by_history = (self.deaths, self.calling, self.begun)
+        if said != (self.status, self.attempt, self.take, self.spent, self.lost, self.asking, *died_by_history):
             raise Breach("I2", self.document, f"{said} is not what its history says, {self}")
         reviewed = (record.get("corrections", {}), record.get("verdict", {}).get("by"))
         if reviewed != (self.corrections, self.by):
