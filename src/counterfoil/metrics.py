@@ -8,6 +8,8 @@ for the run's loop for a moment only, and else serves what it knew last.
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
@@ -191,7 +193,7 @@ def _gauges(
 def served(registry: CollectorRegistry, host: str, port: int) -> Generator[int]:
     """Serves metrics for as long as the block lasts, by http, at any path; yields the port (0: any that is free)."""
     try:
-        server, thread = start_http_server(port, host, registry)
+        server, _ = start_http_server(port, host, registry)
     except OSError as exc:
         raise SetupError(
             f"--metrics: can't listen on {host}:{port} ({exc.strerror or exc}); name another port, or 0 for any"
@@ -199,6 +201,9 @@ def served(registry: CollectorRegistry, host: str, port: int) -> Generator[int]:
     try:
         yield server.server_port
     finally:
-        server.shutdown()
+        ending = threading.Thread(target=server.shutdown, name="metrics end")
+        ending.start()
+        with suppress(OSError):  # it looks twice a second whether it is to end, unless it is woken
+            server.socket.shutdown(socket.SHUT_RDWR)
+        ending.join()
         server.server_close()
-        thread.join()
