@@ -28,7 +28,7 @@ from counterfoil.command_run_options import Options
 from counterfoil.display import Display
 from counterfoil.document import Usage
 from counterfoil.errors import SetupError
-from counterfoil.metrics import Look, Metrics, families, served
+from counterfoil.metrics import Look, Metrics, families, follow, served
 
 ROOT = Path(__file__).resolve().parents[1]
 ALL = Look({}, Usage(), 0, 0, {}, 0, 0, 1.0, 0.0, 0, {}, 0, 1)
@@ -174,7 +174,7 @@ def test_a_loop_that_stands_still_is_no_reason_not_to_be_scraped():
 
     async def law() -> None:
         metrics = Metrics()
-        metrics.follow(lambda: replace(ALL, commits=7))
+        follow(metrics.registry, lambda: replace(ALL, commits=7))
         with served(metrics.registry, "127.0.0.1", 0) as port:
             assert (await asyncio.to_thread(scraped, port))["counterfoil_commits_total"] == 7
             assert scraped(port)["counterfoil_commits_total"] == 7  # asked on the loop, which waits for the answer

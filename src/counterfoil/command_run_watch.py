@@ -33,13 +33,15 @@ class Watching:
     """The listeners of one run; `watch` tells them."""
 
     def __init__(self, watch: Watch, metrics: Metrics | None) -> None:
-        self.watch, self._metrics = watch, metrics
+        self.watch, self._metrics, self._joined = watch, metrics, False
 
     def begin(self, options: Options, look: Callable[[], Look]) -> None:
         """Tells that the run begins; metrics show what `look` sees, too."""
         self.watch.tell(RunStarted(options.source, options.out, options.asked))
         if self._metrics:
-            self._metrics.follow(look)
+            from .metrics import follow
+
+            follow(self._metrics.registry, look)
 
     @asynccontextmanager
     async def of(self, run: Run, options: Options) -> AsyncGenerator[None]:
@@ -47,6 +49,7 @@ class Watching:
         if not self.watch.on:
             yield
             return
+        self._joined = True
         self.watch.tell(Joined(run.tools.worker.name))
         self.begin(options, lambda: _look_at(run))
         looking = asyncio.create_task(_look_on(run, self.watch.tell), name="watch")
@@ -55,6 +58,11 @@ class Watching:
         finally:
             looking.cancel()
             await asyncio.wait([looking])
+
+    def left(self) -> None:
+        """All that was opened for the run is closed again."""
+        if self._joined:
+            self.watch.tell(Left())
 
 
 @asynccontextmanager
@@ -75,8 +83,9 @@ async def watching(
         if options.log_format:
             listeners.append(Logs())
         watch = Watch(*listeners, clock=clock)
-        stack.callback(watch.tell, Left())
-        yield Watching(watch, metrics)
+        opened = Watching(watch, metrics)
+        stack.callback(opened.left)
+        yield opened
 
 
 @contextmanager

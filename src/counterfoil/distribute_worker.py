@@ -17,7 +17,7 @@ from dataclasses import asdict
 from .command_run import Share, opened_run
 from .command_run_batch import sentences, still_running
 from .command_run_signals import Signals
-from .display import Display
+from .display import Display, LogDisplay
 from .distribute_order import Ended, Order, unpacked
 from .errors import CounterfoilError, ManifestCorrupt, SetupError
 from .lifeline import die_with
@@ -47,10 +47,12 @@ def main() -> None:
 
 async def _work(order: Order) -> Ended:
     """Works to the end and says which; no exception leaves it."""
-    signals = Signals()
+    logged = order.options.log_format is not None
+    display = LogDisplay(quiet=True) if logged else Display(quiet=True)
+    signals = Signals(display.urge)
     listening = asyncio.create_task(_listen(signals), name="words")
     try:
-        return await _share(order, signals)
+        return await _share(order, signals, display)
     except (SetupError, ManifestCorrupt) as exc:
         return Ended("refused", str(exc))
     except CounterfoilError as exc:
@@ -63,9 +65,8 @@ async def _work(order: Order) -> Ended:
         listening.cancel()
 
 
-async def _share(order: Order, signals: Signals) -> Ended:
+async def _share(order: Order, signals: Signals, display: Display) -> Ended:
     await _find(order)
-    display = Display(quiet=True)
     async with opened_run(order.options, display, os.environ, Share(order.readers, signals)) as (run, known):
         await run.work(known)
         run.tools.offload.retire()

@@ -105,13 +105,14 @@ class Metrics:
             case _:
                 pass
 
-    def follow(self, look: Callable[[], Look]) -> None:
-        """From now on a scrape asks `look`, on the loop that is running now."""
-        self.registry.register(Asked(look))
+
+def follow(registry: CollectorRegistry, look: Callable[[], Look]) -> None:
+    """From now on a scrape asks `look`, on the loop that is running now."""
+    registry.register(_Asked(look))
 
 
-class Asked(Collector):
-    """What is asked at each scrape: `look`, on the loop that is running now."""
+class _Asked(Collector):
+    """What is asked at each scrape."""
 
     def __init__(self, look: Callable[[], Look]) -> None:
         self._look, self._loop = look, asyncio.get_running_loop()

@@ -11,7 +11,7 @@ import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
@@ -145,14 +145,13 @@ async def _in_a_thread_of_its_own(work: Callable[[], None], seconds: float) -> N
         try:
             work()
         finally:
-            loop.call_soon_threadsafe(done.set)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(done.set)
 
     threading.Thread(target=run, name="last spans", daemon=True).start()
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await done.wait()
-    except TimeoutError:
-        pass
 
 
 def otlp_exporter() -> SpanExporter:
