@@ -63,7 +63,7 @@ FLOORS = [
     "store document",
     "amounts dates clock invoice invoice_* jsonfile",
     "s3_events",
-    "allowance countries currencies distribute_spread errors kinds lifeline tasks",
+    "allowance cores countries currencies distribute_spread errors kinds lifeline tasks",
 ]
 HEAVY = {"pydantic", "lxml", "pypdfium2", "obstore", "aiohttp", "rich", "stdnum", "genai_prices", "boto3", "openpyxl"}
 HEAVY |= {

@@ -14,8 +14,9 @@ from pathlib import Path
 from subprocess import PIPE
 
 from .command_run_options import Options
+from .cores import usable_cores
 from .distribute_order import Ended, Engine, Order, Seat, Word, parcel, told
-from .distribute_spread import Spread, usable_cores
+from .distribute_spread import Spread
 from .model import open_model
 from .tasks import settled
 

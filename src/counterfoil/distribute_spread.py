@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from typing import Literal
 
+from .cores import usable_cores
 from .errors import SetupError
 
 
@@ -38,8 +38,3 @@ class Spread:
         """How many processes read documents in each worker: the machine's cores are divided, or Ray's CPUs taken."""
         cores = usable_cores()
         return math.ceil(self.cpus_each) if self.engine == "ray" else max(1, cores // self.workers_on(cores))
-
-
-def usable_cores() -> int:
-    """Of this machine, by this process."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -24,6 +24,7 @@ from typing import Any, TypeVar, TypeVarTuple, cast
 
 from pebble import CONSTS, ProcessExpired, ProcessPool
 
+from .cores import usable_cores
 from .document import Limits
 from .errors import InputError, SetupError, Unavailable
 from .lifeline import die_with
@@ -65,7 +66,7 @@ class Offload:
         preload: Sequence[str] = (),
         ahead: int = _AHEAD,
     ) -> None:
-        self._workers = workers or _usable_cores()
+        self._workers = workers or usable_cores()
         self._limits = limits or Limits()
         self._preload = tuple(preload)
         self._room = asyncio.Semaphore(ahead * self._workers)
@@ -176,12 +177,6 @@ class Offload:
             self._thread.submit(_stop, self._pool)
             self._pool = None
         return _LostError(str(cause))
-
-
-def _usable_cores() -> int:
-    if sys.platform == "linux":
-        return max(1, len(os.sched_getaffinity(0)))
-    return max(1, os.cpu_count() or 1)
 
 
 def _cancelling() -> bool:
