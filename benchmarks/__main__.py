@@ -24,6 +24,7 @@ from .faults import faults
 from .hostile import hostile
 from .million import million
 from .pacing import pacing
+from .page import page
 from .peers.command import main as peers
 from .quality import score
 from .row import Row, Setting, table
@@ -44,6 +45,7 @@ ROWS: Mapping[str, Callable[[Setting], list[Row]]] = {
     "score": score,
     "hostile": hostile,
     "startup": startup,
+    "page": page,
     "cluster": cluster,
 }
 _NEEDS = {"score": "invoices", "hostile": "hostile", "million": "documents"}
