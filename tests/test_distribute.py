@@ -293,6 +293,12 @@ def test_workers_that_never_come_up_are_replaced_a_few_times_only():
     assert [part.begun for part in parts] == [5, 5]
 
 
+def test_a_place_that_stays_empty_is_said_and_the_others_go_on():
+    """They may be all that a cluster can bear."""
+    _, said, _ = drive(Part(*[LOST] * 99), Part(FINISHED, takes=100.0))
+    assert said[-1] == "a worker was lost 5 times running (killed by SIGKILL); its place stays empty"
+
+
 def test_a_worker_that_is_lost_now_and_then_is_always_replaced():
     """Machines of a cluster come and go."""
     part = Part(*[LOST] * 50, FINISHED, takes=100.0)

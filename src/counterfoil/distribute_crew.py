@@ -103,6 +103,8 @@ class Crew:
         self.ends.append(ended)
         if ended.how == "refused":  # perhaps all will be, for the same reason: that is the run's error then
             asyncio.get_running_loop().call_later(_AT_ONCE, self._say_refusals)
+        elif ended.how in ("lost", "failed") and not self.stopping:
+            self._note(f"a worker was lost {_LOSSES} times running ({ended.reason}); its place stays empty")
         for sentence in ended.notes:
             self._say(sentence)
 

@@ -37,15 +37,10 @@ class LocalSeat:
         self._process: Process | None = None
 
     async def work(self) -> Ended:
-        process = self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *_COMMAND,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=None if self._logs else PIPE,
-            env=self._environ,
-            start_new_session=True,
-        )
+        try:
+            process = self._process = await self._start()
+        except OSError as exc:
+            return Ended("failed", f"can't start a worker process: {exc}")
         try:
             said, complaint = await asyncio.gather(self._speak(process), _tail(process))
             code = await process.wait()
@@ -56,6 +51,17 @@ class LocalSeat:
                     process.kill()
                 await settled(process.wait())
         return told(said) or Ended("lost", _death(code, complaint))
+
+    async def _start(self) -> Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            *_COMMAND,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=None if self._logs else PIPE,
+            env=self._environ,
+            start_new_session=True,
+        )
 
     async def _speak(self, process: Process) -> bytes:
         """Gives the order, and hears the answer."""
