@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from pathlib import Path
 
 import pytest
 from tests.web_made import put_shard, record, served
@@ -221,3 +222,10 @@ def test_money_is_exact_and_legible():
         "",
         "",
     ]
+
+
+def test_the_pictures_of_the_docs_are_small():
+    """`python -m tests.screenshots` takes them; a repository keeps each for ever."""
+    pictures = sorted((Path(__file__).parent.parent / "docs" / "images").glob("*.png"))
+    assert len(pictures) >= 6
+    assert all(picture.stat().st_size < 200_000 for picture in pictures)
