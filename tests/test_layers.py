@@ -38,7 +38,7 @@ FLOORS = [
     "asking",
     "judging",
     "settings",
-    "reviewing",
+    "reviewing viewing",
     "rechecking",
     "brake cost_limit outcome duplicates suspects watch",
     "extract",

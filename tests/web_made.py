@@ -16,6 +16,7 @@ from counterfoil.manifest import Manifest, shard_key, shard_of
 from counterfoil.store import Store
 from counterfoil.store_memory import MemoryStore
 from counterfoil.web_app import application
+from counterfoil.web_originals import Originals
 from counterfoil.web_session import Sessions
 from counterfoil.web_site import Site
 from counterfoil.web_watch import Watch
@@ -89,6 +90,6 @@ async def served(
 @asynccontextmanager
 async def browsing(store: Store, *, token: str | None = None, read_only: bool = False) -> AsyncGenerator[Browser]:
     site = Site(Watch(await Manifest.read(store)), Sessions(token, 8765), read_only)
-    transport = httpx.ASGITransport(application(site, HOSTS))
+    transport = httpx.ASGITransport(application(site, HOSTS, Originals(site.watch.manifest)))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as client:
         yield Browser(site, client)

@@ -17,6 +17,7 @@ import uvicorn
 from .errors import SetupError
 from .manifest import Manifest
 from .web_app import application
+from .web_originals import Originals
 from .web_session import LEAST_TOKEN, Sessions, new_token
 from .web_site import Site
 from .web_watch import Watch
@@ -44,11 +45,11 @@ class Server(uvicorn.Server):
     def __init__(self, manifest: Manifest, sock: socket.socket, options: Options) -> None:
         port: int = sock.getsockname()[1]
         loopback = is_loopback(options.host)
-        self._sock, self._watch = sock, Watch(manifest)
+        self._sock, self._watch, self._originals = sock, Watch(manifest), Originals(manifest)
         self.token = options.token or (None if loopback else new_token())
         site = Site(self._watch, Sessions(self.token, port), options.read_only)
         config = uvicorn.Config(
-            application(site, {*_LOOPBACK, options.host.lower()} if loopback else None),
+            application(site, {*_LOOPBACK, options.host.lower()} if loopback else None, self._originals),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -60,11 +61,12 @@ class Server(uvicorn.Server):
     async def watch_and_serve(self) -> None:
         """Until it is told to end."""
         looking = asyncio.create_task(self._watch.run(), name="watch")
-        try:
-            await self.serve([self._sock])
-        finally:
-            looking.cancel()
-            await asyncio.wait([looking])
+        async with self._originals:
+            try:
+                await self.serve([self._sock])
+            finally:
+                looking.cancel()
+                await asyncio.wait([looking])
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:

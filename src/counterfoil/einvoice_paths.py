@@ -7,6 +7,7 @@ several elements has no path.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -63,12 +64,25 @@ def paths_of(root: Node, invoice: Invoice) -> dict[str, str]:
 def _leaves(node: Node, path: str, parents: tuple[str, ...]) -> Iterator[tuple[Node, str, tuple[str, ...]]]:
     if node.text:
         yield node, path, parents
-    counts: dict[str, int] = {}
-    names = [child.name for child in node.children or ()]
-    for child in node.children or ():
-        counts[child.name] = counts.get(child.name, 0) + 1
-        step = child.name if names.count(child.name) == 1 else f"{child.name}[{counts[child.name]}]"
+    for child, step in _steps(node):
         yield from _leaves(child, f"{path}/{step}", (*parents, node.name))
+
+
+def elements(node: Node, path: str = "", depth: int = 0) -> Iterator[tuple[int, str, Node]]:
+    """Every element in the order of the document: how deep it is, its path, and itself."""
+    path = path or f"/{node.name}"
+    yield depth, path, node
+    for child, step in _steps(node):
+        yield from elements(child, f"{path}/{step}", depth + 1)
+
+
+def _steps(node: Node) -> Iterator[tuple[Node, str]]:
+    """The children with what a path calls each: its name, counted where others have it."""
+    counts = Counter[str]()
+    names = Counter(child.name for child in node.children or ())
+    for child in node.children or ():
+        counts[child.name] += 1
+        yield child, child.name if names[child.name] == 1 else f"{child.name}[{counts[child.name]}]"
 
 
 def _is_at(field: str, name: str, parents: tuple[str, ...]) -> bool:

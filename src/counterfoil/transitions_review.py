@@ -97,6 +97,13 @@ def refuse_unfit(document: str, record: Record, act: Act) -> None:
     raise Refused(f"{document}: it is in {status}, not approved or rejected")
 
 
+def acts_on(record: Mapping[str, Any]) -> frozenset[Act]:
+    """What can be done to a document as it is now."""
+    if record.get("reader") == CONTAINER:
+        return frozenset()
+    return frozenset(act for act, statuses in _FROM.items() if record.get("status") in statuses)
+
+
 def told_verdict(record: Mapping[str, Any]) -> str:
     """`approved by anna on 2026-01-05`, with the reason where there is one."""
     verdict: Mapping[str, Any] = record.get("verdict") or {}

@@ -15,9 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .web_document import document_page
+from .web_document_acts import act_on_document
+from .web_document_original import original_page, original_part
 from .web_documents import act_on_documents, documents_page
 from .web_errors import sentence
 from .web_guard import STATIC, Guard
+from .web_originals import Originals
 from .web_overview import Live, events, overview_page
 from .web_reviewer import name_reviewer
 from .web_site import BadForm, Site, site_of
@@ -42,7 +45,7 @@ class _Anything(Convertor[str]):
 register_url_convertor("anything", _Anything())
 
 
-def application(site: Site, hosts: Collection[str] | None) -> Starlette:
+def application(site: Site, hosts: Collection[str] | None, originals: Originals) -> Starlette:
     """The application for one OUT; `hosts` are the names by which it may be asked, None for any."""
     routes = [
         Route("/", overview_page),
@@ -50,6 +53,9 @@ def application(site: Site, hosts: Collection[str] | None) -> Starlette:
         Route("/documents", documents_page, methods=["GET"]),
         Route("/documents", act_on_documents, methods=["POST"]),
         Route("/documents/{document:anything}", document_page, methods=["GET"]),
+        Route("/documents/{document:anything}", act_on_document, methods=["POST"]),
+        Route("/original/{document:anything}", original_part, methods=["GET"]),
+        Route("/original-page/{number:int}/{document:anything}", original_page, methods=["GET"]),
         Route("/reviewer", name_reviewer, methods=["POST"]),
         *(Route(STATIC + path.name, _static(path)) for path in sorted(_STATIC.iterdir()) if path.suffix in _TYPES),
     ]
@@ -60,7 +66,7 @@ def application(site: Site, hosts: Collection[str] | None) -> Starlette:
         exception_handlers={HTTPException: _http_error, BadForm: _bad_form},
     )
     app.router.redirect_slashes = False
-    app.state.site, app.state.live = site, Live(site)
+    app.state.site, app.state.live, app.state.originals = site, Live(site), originals
     return app
 
 
