@@ -11,6 +11,7 @@ from aiohttp import web
 from tests.virtual import virtual_clock, virtually
 
 from counterfoil.allowance import Allowance
+from counterfoil.clock import Clock
 from counterfoil.errors import RateLimited
 from counterfoil.model import Answer, Request, Turn
 from counterfoil.model_allowance import allowances, seconds_until
@@ -196,3 +197,19 @@ def test_the_constant_part_of_a_prompt_comes_first():
     )
     same = next(n for n, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
     assert same > len(INSTRUCTIONS)
+
+
+async def test_who_watches_is_told_what_holds_calls_back():
+    """Calls in flight, refusals, the pause that the server asked for, and the rate that was found for it."""
+    now = [0.0]
+    pace = Pace(4, clock=Clock(monotonic=lambda: now[0], random=lambda: 0.0))
+    assert pace.told() == {"in_flight": 0, "refused": 0, "held_s": 0.0, "a_minute": None}
+    async with pace.slot() as slot:
+        assert pace.told()["in_flight"] == 1
+        pace.refused(slot, 7.0)
+    told = pace.told()
+    assert (told["in_flight"], told["refused"]) == (0, 1)
+    assert (told["held_s"] or 0) >= 7
+    now[0] += 20
+    assert pace.told()["held_s"] == 0
+    assert (pace.told()["a_minute"] or 0) > 0

@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import fields
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 from tests.web_made import put_shard, record, write
 
 from counterfoil.clock import Clock
+from counterfoil.commit import State
 from counterfoil.errors import Unavailable
 from counterfoil.jsonfile import encode
 from counterfoil.manifest import Manifest, shard_of
@@ -180,6 +182,35 @@ async def test_a_store_that_fails_is_said_and_what_is_known_stays():
     store.down = False
     await watch.look()
     assert not watch.trouble
+
+
+async def test_a_look_that_takes_long_is_told_of_while_it_goes_on():
+    """Those who watch see how far it has come, or that the store does not answer."""
+    store, manifest = await opened(documents(8))
+    watch = Watch(manifest)
+    go = asyncio.Event()
+    read = manifest.read_shard
+
+    async def slow(shard: int) -> State:
+        await go.wait()
+        return await read(shard)
+
+    with patch.object(manifest, "read_shard", slow), patch("counterfoil.web_watch.EVERY", 0.01):
+        looking = asyncio.create_task(watch.run())
+        async with asyncio.timeout(2), watch.watching():
+            await watch.next(0)
+            assert (watch.index.seen, watch.index.expected, watch.trouble) == (0, 4, "")
+            go.set()
+            while not watch.index.complete:
+                await watch.next(watch.looks)
+        with patch("counterfoil.web_watch._SILENCE", 0.01):
+            go.clear()
+            await put_shard(store, 0, {}, version=2)
+            async with asyncio.timeout(2), watch.watching():
+                while not watch.trouble:
+                    await watch.next(watch.looks)
+            go.set()
+        looking.cancel()
 
 
 async def test_workers_are_those_whose_heartbeat_is_recent_and_changed_ones_only_are_read():

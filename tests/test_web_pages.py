@@ -163,12 +163,26 @@ async def test_only_what_is_still_as_it_was_shown_is_approved():
         assert (await manifest.get("b") or {})["status"] == "done"
 
 
+async def test_all_of_a_list_are_approved_only_as_it_was_shown():
+    """What came to it meanwhile nobody has seen: then nothing is approved, and that is said."""
+    async with served({"a": record("review"), "b": record("review")}, shards=1) as browser:
+        store = browser.site.watch.manifest.store
+        for status, approved in ((409, 0), (303, 3)):
+            page = (await browser.get("/documents?status=review")).text
+            form = [(name, re.findall(f'name="{name}" value="(.*?)"', page)[0]) for name in ("csrf", "query", "digest")]
+            if approved == 0:
+                await put_shard(store, 0, {name: record("review") for name in "abc"}, version=2)
+            answer = await browser.post("/documents", [*form, ("action", "approve"), ("all", "yes")])
+            assert answer.status_code == status
+            assert browser.site.watch.index.total.statuses["approved"] == approved
+
+
 async def test_who_nobody_knows_approves_nothing():
     """Behind a token nobody has a name before they gave it; one is a line of text, and leads nowhere else."""
     token = "open-sesame-0123456789"
     async with served({"a": record("review")}, token=token) as browser:
         await browser.get(f"/?token={token}")
-        fields = [("csrf", await browser.csrf()), ("action", "approve"), ("all", "yes")]
+        fields = [("csrf", await browser.csrf()), ("action", "approve"), ("document", "1.a")]
         assert (await browser.post("/documents", fields)).status_code == 400
         for name in ("", " ", "x" * 61, "a\0b"):
             assert (await browser.post("/reviewer", [*fields, ("name", name)])).status_code == 400

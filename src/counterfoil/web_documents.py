@@ -55,6 +55,7 @@ def listing(site: Site, query: Query, bad: Sequence[str]) -> dict[str, Any]:
         "bad": bad,
         "found": len(found),
         "rows": found[start : start + query.size],
+        "digest": site.digest(query),
         "start": start,
         "page_number": number,
         "pages": pages,
@@ -95,7 +96,7 @@ def page_numbers(page: int, pages: int) -> list[int | None]:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What can be done to many documents. `named`: only by somebody whose name is known."""
+    """What can be done to many documents. `named`: only by somebody whose name is known, and who saw them so."""
 
     act: Callable[[Manifest, Mapping[str, int], str], Awaitable[Outcome]]
     done: str
@@ -121,6 +122,8 @@ async def act_on_documents(request: Request) -> Response:
         raise BadForm(400, "Say who you are first, at the top of the page: it stands in the history of each document.")
     if given.get("all") == "yes":
         await site.watch.look()
+        if action.named and given.get("digest") != site.digest(query):
+            raise BadForm(409, "The list is not what it was when it was shown; go back, load it anew, and look again.")
         seen = {row.document: row.revision for row in site.chosen(query)}
     else:
         seen = dict(_seen(value) for name, value in fields if name == "document")

@@ -33,6 +33,15 @@ class BadForm(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """The documents of a query as they were at a version of the index."""
+
+    version: int
+    rows: list[Row]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One served OUT. `lists` keeps the last lists that were asked for, as long as the index stands still."""
 
@@ -40,9 +49,7 @@ class Site:
     sessions: Sessions
     read_only: bool
     pages: Environment = field(default_factory=lambda: _environment())
-    lists: dict[tuple[Any, ...], tuple[int, list[Row]]] = field(
-        default_factory=dict[tuple[Any, ...], tuple[int, list[Row]]]
-    )
+    lists: dict[tuple[Any, ...], Listed] = field(default_factory=dict[tuple[Any, ...], Listed])
 
     @property
     def out(self) -> str:
@@ -50,15 +57,23 @@ class Site:
 
     def chosen(self, query: Query) -> list[Row]:
         """The documents of a query, in order."""
-        version, rows = self.lists.get(query.chosen, (-1, []))
-        if version != self.watch.index.version:
+        return self._list(query).rows
+
+    def digest(self, query: Query) -> str:
+        """Tells whether a list is still the one that was shown: the same documents, each as it was."""
+        return self._list(query).digest
+
+    def _list(self, query: Query) -> Listed:
+        known = self.lists.get(query.chosen)
+        if known is None or known.version != self.watch.index.version:
             rows = query.choose(self.watch.index.rows())
-            version = self.watch.index.version
+            digest = format(hash(tuple((row.document, row.revision) for row in rows)) & 0xFFFFFFFFFFFFFFFF, "x")
+            known = Listed(self.watch.index.version, rows, digest)
             self.lists.pop(query.chosen, None)
             while len(self.lists) >= _LISTS:
                 del self.lists[next(iter(self.lists))]
-            self.lists[query.chosen] = (version, rows)
-        return rows
+            self.lists[query.chosen] = known
+        return known
 
     def fragment(self, template: str, **values: Any) -> str:
         """A template filled; every value is text in it, never markup."""

@@ -20,6 +20,8 @@ IDLE = 30.0
 _SHARE = 8
 """A look that took long is followed by a rest this many times as long: a run on this machine needs the processor."""
 _LONGEST = 1.8
+_SILENCE = 5.0
+"""Seconds without an answer of the store after which that is said."""
 
 
 class Watch:
@@ -44,9 +46,19 @@ class Watch:
         """Looks on and on; cancel it to end."""
         while True:
             begun = self.clock.monotonic()
-            await self.look()
+            await self._look_for_a_while()
             rest = min(max(EVERY, _SHARE * (self.clock.monotonic() - begun)), _LONGEST)
             await self._pause(rest if self.watchers else IDLE)
+
+    async def _look_for_a_while(self) -> None:
+        """A look that takes long is told of while it goes on: how far it has come, or that nothing answers."""
+        complete = self.index.complete
+        try:
+            async with asyncio.timeout(_SILENCE if complete else EVERY):
+                await self.look()
+        except TimeoutError:
+            self.trouble = f"no answer for {_SILENCE:g} s, still waiting" if complete else ""
+            await self._tell()
 
     async def _pause(self, seconds: float) -> None:
         if self.watchers:

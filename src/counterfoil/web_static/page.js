@@ -10,6 +10,8 @@
   function fill(id, html) {
     const element = byId(id);
     if (!element || element.innerHTML === html) return;
+    const selection = window.getSelection();
+    if (!selection.isCollapsed && element.contains(selection.anchorNode)) return;  // it is being copied
     const focused = element.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
     element.innerHTML = html;
     if (focused) [...element.querySelectorAll("a")].find((a) => a.getAttribute("href") === focused)?.focus();
