@@ -6,6 +6,7 @@ The documents are made up and the same each time (`benchmarks.page_made`); so ar
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -21,7 +22,9 @@ from tests.web_server import serving_here
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 LARGEST = 200_000
 """Bytes of a picture: a repository keeps each version of it for ever."""
+SAMPLES = IMAGES.parent.parent / "samples"
 VIEWS = {"overview": "", "documents": "documents?status=review&status=failed&sort=-ended"}
+SAMPLE_VIEWS = {"document": "documents/acme-ltd.plain.pdf"}
 SHOWN = {".out bdi": "s3://acme-invoices/2026-03", ".who summary bdi": "anna"}
 """What else would tell of the machine that took them."""
 LOOKS: Mapping[str, Mapping[str, Any]] = {
@@ -31,14 +34,17 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def take(browser: Browser, url: str, folder: Path) -> list[Path]:
+def take(browser: Browser, url: str, folder: Path, views: Mapping[str, str]) -> list[Path]:
     """A picture of each view in each look."""
     taken: list[Path] = []
     for look, options in LOOKS.items():
         page = browser.new_context(**options).new_page()
-        for view, address in VIEWS.items():
+        for view, address in views.items():
             page.goto(url + address)
-            page.locator("main .rows, main .chart").first.wait_for()
+            page.locator("main .rows, main .chart, .sheet").first.wait_for()
+            if view == "document":
+                page.wait_for_function("document.querySelector('.sheet img').naturalWidth > 0")
+                page.locator(".fact[data-place=invoice_number]").hover()
             for place, text in SHOWN.items():
                 page.locator(place).evaluate("(element, text) => { element.textContent = text; }", text)
             path = folder / f"{view}-{look}.png"
@@ -65,8 +71,13 @@ def main() -> int:
         arguments = ["--no-sandbox", "--disable-background-networking"]
         browser = started.chromium.launch(executable_path=chromium, args=arguments)
         with serving_here(out) as url:
-            taken = take(browser, url, IMAGES)
-            browser.close()
+            taken = take(browser, url, IMAGES, VIEWS)
+        samples = Path(folder) / "samples"
+        command = [sys.executable, "-m", "counterfoil", "run", str(SAMPLES), "--out", str(samples), "--quiet"]
+        subprocess.run(command, check=True)
+        with serving_here(samples) as url:
+            taken += take(browser, url, IMAGES, SAMPLE_VIEWS)
+        browser.close()
     return 1 if any(path.stat().st_size > LARGEST for path in taken) else 0
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -25,8 +24,6 @@ from tests.test_web_browser import (  # noqa: F401
 from tests.test_web_pages import EVIL
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-PICTURES = os.environ.get("COUNTERFOIL_PICTURES")
-"""A folder for pictures of what a test shows, for the documentation."""
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +49,6 @@ def record_of(out: Path, document: str) -> Any:
     return json.loads((out / "manifest" / "0000.json").read_text())["records"][document]
 
 
-def picture(page: Any, name: str) -> None:
-    if PICTURES:
-        page.screenshot(path=f"{PICTURES}/{name}.png")
-
-
 def test_a_field_is_corrected_where_it_stands_and_the_document_approved(out: Path, open_page: Open, serve: Serve):
     """Its box lights up with it; the checks speak at once; a correction is taken back; approved stays approved."""
     page = open_page(f"{serve(out)}documents/invoice-1.pdf")
@@ -76,7 +68,6 @@ def test_a_field_is_corrected_where_it_stands_and_the_document_approved(out: Pat
     ).wait_for()
     assert "corrected by" in gross.inner_text()
     assert "was 119.00" in gross.inner_text()
-    picture(page, "document")
     gross.get_by_role("button", name="Undo").click()
     page.locator(".fact.has-error", has_text="191.00").wait_for(state="detached")
     assert image.is_visible(), "the page stays while its fields change"
