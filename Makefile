@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-ray prove lint bench storm lock clean
+.PHONY: demo test test-ray prove lint bench storm lock validate clean
 
 demo: $(VENV)/.installed
 	@rm -rf out/demo
@@ -38,6 +38,16 @@ storm: $(VENV)/.developed
 	@$(BIN)/python -m benchmarks.storm $(if $(SEED),--seed $(SEED))
 	@$(BIN)/python -m benchmarks.storm $(if $(SEED),--seed $(SEED)) --hosts 3
 
+# The files of deploy/, by the linters of their kinds: an environment of their own, for they are large.
+validate: $(VENV)/.developed .validators/.installed
+	@$(BIN)/pytest tests/test_deploy.py -rs
+
+.validators/.installed: pyproject.toml | $(VENV)/bin/python
+	@$(BIN)/python -m venv .validators
+	@.validators/bin/python -m pip install -q --disable-pip-version-check --upgrade pip
+	@.validators/bin/python -m pip install -q --disable-pip-version-check --group validate
+	@touch $@
+
 # One resolution for both: what users install is what was tested. Of the extras all but Ray, see test-ray.
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate
 EXTRAS := $(patsubst %,--extra %,aws excel jsonschema localmodel ocr parquet providers)
@@ -46,7 +56,7 @@ lock: $(VENV)/.developed
 	@$(COMPILE) --upgrade -c requirements-dev.lock pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) out build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .validators out build dist .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
