@@ -63,6 +63,26 @@ class MemoryQueue:
             self._messages.pop(message.receipt, None)
 
 
+class OfProcess:
+    """One process's way to a queue: a dead process takes nothing from it."""
+
+    def __init__(self, queue: MemoryQueue) -> None:
+        self._queue = queue
+        self.process: Process | None = None
+
+    async def receive(self) -> Sequence[Message]:
+        assert self.process is not None
+        await self.process.store.alive()
+        received = await self._queue.receive()
+        await self.process.store.alive()
+        return received
+
+    async def delete(self, messages: Sequence[Message]) -> None:
+        assert self.process is not None
+        await self.process.store.alive()
+        await self._queue.delete(messages)
+
+
 def out_store(name: str) -> MemoryStore:
     store = open_store(f"memory://{name}")
     assert isinstance(store, MemoryStore)
@@ -76,7 +96,11 @@ def good(latency: float = 2.0) -> ScriptedModel:
 
 def watcher(out: Any, source: Any, model: Any, *, queue: MemoryQueue | None = None, **more: Any) -> Process:
     how = {"every": 10.0, "idle": None} | {key: more.pop(key) for key in ("every", "idle") if key in more}
-    return Process(out, source, model, watching=Watching(queue=queue, **how), **more)
+    way = OfProcess(queue) if queue is not None else None
+    process = Process(out, source, model, watching=Watching(queue=way, **how), **more)
+    if way:
+        way.process = process
+    return process
 
 
 async def statuses(out: Any) -> dict[str, str]:
