@@ -154,6 +154,15 @@ async def test_fifty_watchers_ask_the_store_no_more_than_one():
     assert asked[0] == asked[1]
 
 
+async def test_fifty_who_come_at_once_share_one_look():
+    """Nobody watches yet, and each wants to see what is there now."""
+    store, manifest = await opened(documents(8))
+    watch = Watch(manifest)
+    await asyncio.gather(*(watch.fresh(within=5) for _ in range(50)))
+    assert store.asked["LIST manifest"] == 1
+    assert watch.index.complete
+
+
 async def test_nobody_looks_while_nobody_watches():
     """But for a slow beat; whoever comes is served at once."""
     store, manifest = await opened(documents(8))
