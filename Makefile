@@ -11,6 +11,7 @@ demo: $(VENV)/.installed
 	@echo "Try next:"
 	@echo "  $(BIN)/counterfoil show out/demo contoso-letter.plain.pdf     what was read, and what the checks found"
 	@echo "  $(BIN)/counterfoil export out/demo --format csv               all of it as one table"
+	@echo "  $(BIN)/counterfoil serve out/demo                             the same as a page, to open in a browser"
 	@echo "  less out/demo/manifest/0000.json                                 the manifest itself"
 	@echo "  $(BIN)/counterfoil run YOUR_FOLDER --out out/mine             your own invoices, offline"
 	@echo "  OPENAI_API_KEY=... $(BIN)/counterfoil run YOUR_FOLDER --out s3://BUCKET/run --model openai:gpt-4.1-mini"
