@@ -67,6 +67,8 @@ class Readers:
 class Judges:
     """Stands where the process is that checks answers: it is done here, and counts."""
 
+    ready = True
+
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         return function(*args)
 

@@ -64,6 +64,8 @@ def answer_for(request: Any) -> str:
 class Inline:
     """Reads in this process, for tests in virtual time; the worker processes have tests of their own."""
 
+    ready = True
+
     async def run(self, function: Callable[..., T], *args: Any, seconds: float | None = None) -> T:
         await asyncio.sleep(0.01)
         return function(*args)

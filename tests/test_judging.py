@@ -27,6 +27,8 @@ ANSWER = Answered(Invoice.model_validate(KNOWN | {"net_total": "100", "tax_total
 class Broken:
     """Worker processes that end so."""
 
+    ready = True
+
     def __init__(self, error: Exception) -> None:
         self._error = error
 
@@ -41,10 +43,22 @@ def judge(offload: Any, reading: Reading) -> Extraction:
 def test_an_answer_is_judged_in_a_process_of_its_own_and_keeps_what_it_cost():
     async def law() -> tuple[Extraction, int]:
         async with Offload(workers=1) as offload:
-            return await judged(ANSWER, Reading("pdf", TEXT, 1), offload, TODAY, ()), await offload.run(os.getpid)
+            process = await offload.run(os.getpid)
+            return await judged(ANSWER, Reading("pdf", TEXT, 1), offload, TODAY, ()), process
 
     extraction, process = asyncio.run(law())
     assert (extraction.status, extraction.usage, process != os.getpid()) == ("done", PAID, True)
+
+
+def test_the_first_answers_do_not_wait_for_their_judge_to_start():
+    """What waits is lost if the run is killed, and has been paid for."""
+
+    async def law() -> tuple[Extraction, bool]:
+        async with Offload(workers=1) as offload:
+            return await judged(ANSWER, Reading("pdf", TEXT, 1), offload, TODAY, ()), offload.ready
+
+    extraction, started = asyncio.run(law())
+    assert (extraction.status, started) == ("done", False)
 
 
 @pytest.mark.parametrize("error", [InputError("it took more than 60 s"), Unavailable("closed"), SetupError("no room")])
@@ -60,6 +74,8 @@ def test_pictures_stay_behind_when_an_answer_is_judged():
     sent: list[Any] = []
 
     class Watching:
+        ready = True
+
         async def run(self, function: Callable[..., Any], *args: Any) -> Any:
             sent.append(args)
             return function(*args)

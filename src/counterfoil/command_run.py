@@ -20,7 +20,7 @@ from .command_run_report import Report, report_of, snapshot
 from .command_run_signals import Signals
 from .command_run_watch import watching
 from .display import Display
-from .errors import SetupError, Unavailable
+from .errors import CounterfoilError, SetupError
 from .events import RunEnded
 from .manifest import Manifest
 from .model import calls_at_once, import_client, open_model
@@ -166,6 +166,6 @@ async def _get_ready_to_judge(importing: asyncio.Task[None], judges: Offload, pr
     await asyncio.wait([importing])
     await asyncio.to_thread(import_module, ".extract_model", __package__)
     await clock.sleep(_FIRST_ANSWER)
-    with suppress(Unavailable):  # the run is over already
-        judges.warm()
+    with suppress(CounterfoilError):  # the run is over already; or it can't start, which whoever needs it will say
+        await judges.run(os.getpid)  # its worker has started, and imported what it needs
     await asyncio.to_thread(prices.load)

@@ -6,6 +6,7 @@ need be with an error among its findings that says that nobody has checked it. I
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -30,13 +31,13 @@ class Answered:
 
 
 async def judged(answer: Answered, reading: Reading, offload: Offload, today: date, ours: Sequence[str]) -> Extraction:
-    """The answer with what the checks say of it. `offload` is for this alone: paid answers wait for no scan there."""
+    """The answer with what the checks say of it. `offload` is for this alone: paid answers wait for no scan there, and
+    not for its start either, for what waits is lost if this process is killed."""
     if isinstance(answer.fields, Data):  # its checks have been made
         return checked(answer.fields, "model", reading, today, answer.usage)
+    judging = checked, answer.fields, "model", _without_pictures(reading), today, NOTHING, ours
     try:
-        extraction = await offload.run(
-            checked, answer.fields, "model", _without_pictures(reading), today, NOTHING, ours
-        )
+        extraction = await (offload.run(*judging) if offload.ready else asyncio.to_thread(*judging))
     except (InputError, SetupError, Unavailable) as exc:
         finding = Finding("checks.unfinished", "error", f"the checks of this answer came to no end: {exc}")
         findings = (*reading.findings, finding)

@@ -76,6 +76,8 @@ class Offload:
         self._waiting: set[asyncio.Future[bytes]] = set()
         self._end: Future[None] | None = None
         self._closed = False
+        self.ready = False
+        """Whether a worker has done a task already: until then, whoever comes waits for it to start."""
 
     async def __aenter__(self) -> Offload:
         return self
@@ -157,7 +159,9 @@ class Offload:
         waiting = asyncio.wrap_future(cast("asyncio.Future[bytes]", future))
         self._waiting.add(waiting)
         try:
-            return await waiting
+            outcome = await waiting
+            self.ready = True
+            return outcome
         except TimeoutError as exc:
             raise InputError(f"reading took longer than {seconds:g} s") from exc
         except ProcessExpired as exc:

@@ -45,7 +45,7 @@ class BatchRun(Run):
     ) -> None:
         self._by_batch = service.model if service and asks else None
         super().__init__(tools, settings)
-        self._watch = BatchWatch(book, service, tools.worker, self.clock, self.stop)
+        self._batches = BatchWatch(book, service, tools.worker, self.clock, self.stop)
         self._answers = BatchAnswers(service, book, self.clock, settings.prices)
         self._outcomes: dict[Claim, Outcome | None] = {}
         self._submitter: Submitter | None = None
@@ -53,7 +53,7 @@ class BatchRun(Run):
             self._submitter = Submitter(
                 service,
                 book,
-                self._watch,
+                self._batches,
                 tools.worker,
                 self.clock,
                 busy=lambda: bool(self._active),
@@ -66,17 +66,17 @@ class BatchRun(Run):
         """Batches of this account that the provider is working on, or may be: one that no document was left to was
         never sent."""
         bound = self.tools.worker.bound
-        return [batch for batch in self._watch.running if batch.id or bound[batch.name]]
+        return [batch for batch in self._batches.running if batch.id or bound[batch.name]]
 
     @property
     def left(self) -> Mapping[str, int]:
         """Documents that this run leaves alone, by the batch that only others can collect."""
         bound = self.tools.worker.bound
-        return {batch.name: bound[batch.name] for batch in self._watch.foreign if bound[batch.name]}
+        return {batch.name: bound[batch.name] for batch in self._batches.foreign if bound[batch.name]}
 
     def foreign(self, name: str) -> Batch:
         """A batch of `left`."""
-        return self._watch.known[name]
+        return self._batches.known[name]
 
     @property
     def model_name(self) -> str | None:
@@ -85,7 +85,7 @@ class BatchRun(Run):
     async def work(
         self, known: Sequence[Entry] | None = None, arriving: Callable[[], Awaitable[None]] | None = None
     ) -> None:
-        async with self._watch.watching():
+        async with self._batches.watching():
             try:
                 await super().work(known, arriving)
             except asyncio.CancelledError:
@@ -96,18 +96,18 @@ class BatchRun(Run):
                 if self._submitter:
                     await self._submitter.close()
                 with suppress(CounterfoilError):  # what is said at the end is as of then, if the store answers
-                    await self._watch.refresh()
+                    await self._batches.refresh()
 
     def _left_alone(self) -> int:
         return sum(self.left.values())
 
     async def _survey(self) -> None:
         await super()._survey()
-        if self.tools.worker.bound.keys() - self._watch.known.keys():  # a batch that another worker has begun
-            self._watch.stir()
+        if self.tools.worker.bound.keys() - self._batches.known.keys():  # a batch that another worker has begun
+            self._batches.stir()
 
     def _look_again_after(self, alone: bool) -> float:
-        if alone and self._watch.running and not self.tools.worker.held:
+        if alone and self._batches.running and not self.tools.worker.held:
             return _BATCHES_LOOKED_AT_EVERY
         return super()._look_again_after(alone)
 
@@ -129,9 +129,9 @@ class BatchRun(Run):
     async def _collect(self, claim: Claim, batch: Mapping[str, Any]) -> None:
         """Finds out what became of the document's request, and what that took."""
         self._brake.check()
-        if batch["name"] not in self._watch.known:
-            await self._watch.refresh()
-        outcome, claim.owed = await self._answers.of(self._watch.known[batch["name"]], batch)
+        if batch["name"] not in self._batches.known:
+            await self._batches.refresh()
+        outcome, claim.owed = await self._answers.of(self._batches.known[batch["name"]], batch)
         self._outcomes[claim] = outcome
 
     async def _ask(self, claim: Claim, examined: Examined) -> Answered | None:
