@@ -27,6 +27,7 @@ from .pacing import pacing
 from .page import page
 from .peers.command import main as peers
 from .quality import score
+from .reading import reading
 from .row import Row, Setting, table
 from .scale import in_flight, scale
 from .startup import startup
@@ -44,6 +45,7 @@ ROWS: Mapping[str, Callable[[Setting], list[Row]]] = {
     "million": million,
     "score": score,
     "hostile": hostile,
+    "reading": reading,
     "startup": startup,
     "page": page,
     "cluster": cluster,

@@ -9,6 +9,8 @@ import time
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from importlib.metadata import version
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ from pdfmaker import drawn, make_pdf
 TODAY = date(2026, 1, 1)
 LIMITS = Limits()
 TESSERACT = find_ocr("auto") if find_ocr("auto").engine == "tesseract" else Ocr("auto")
+RAPIDOCR = version("rapidocr") if find_spec("rapidocr") and find_spec("onnxruntime") else ""
 needs_tesseract = pytest.mark.skipif(
     not TESSERACT.engine, reason="tesseract is not installed: apt-get install tesseract-ocr tesseract-ocr-deu"
 )
@@ -90,6 +93,13 @@ def check(invoice: Invoice) -> None:
 
 
 # Reading
+
+
+@pytest.mark.skipif(not RAPIDOCR, reason="rapidocr is not installed: pip install 'counterfoil[ocr]'")
+def test_rapidocr_reads_a_picture_where_there_is_no_tesseract():
+    extraction, invoice = extracted(saved(printed(dpi=150)), Ocr("auto", "rapidocr", RAPIDOCR))
+    check(invoice)
+    assert extraction.status == "done", extraction.findings
 
 
 @needs_tesseract
