@@ -64,7 +64,7 @@ def open_page(browser: Any, serve: Serve) -> Generator[Open]:
 
     def opened(address: str, *, fails: bool = False, **options: Any) -> Any:
         context = browser.new_context(viewport={"width": 1280, "height": 800}, **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)
         contexts.append(context)
         page = context.new_page()
         if not fails:
