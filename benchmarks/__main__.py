@@ -1,6 +1,7 @@
 """python -m benchmarks [ROW]... : measures, and prints one table of what came out beside what must be reached.
 
-`python -m benchmarks peers` compares with other tools instead, and has options of its own.
+`python -m benchmarks peers` compares with other tools instead, `scale-sim` simulates many workers, and `cost-model`
+works out their requests; each has options of its own.
 
 Run it in the root of the repository. Servers and temporary folders are gone when it ends, however it ends.
 """
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from .batch import batch, shared
 from .cluster import cluster
+from .cost_model import main as cost_model
 from .faults import faults
 from .hostile import hostile
 from .million import million
@@ -30,6 +32,7 @@ from .quality import score
 from .reading import reading
 from .row import Row, Setting, table
 from .scale import in_flight, scale
+from .scale_sim import main as scale_sim
 from .startup import startup
 from .updates import updates, ways
 
@@ -101,17 +104,24 @@ def _measure(row: str, setting: Setting, command: str) -> list[Row]:
         return [replace(line, command=command) for line in ROWS[row](replace(setting, folder=Path(folder)))]
 
 
-def _peers(arguments: Sequence[str]) -> int:
+_APART: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "peers": peers,
+    "scale-sim": scale_sim,
+    "cost-model": cost_model,
+}
+
+
+def _apart(name: str, arguments: Sequence[str]) -> int:
     try:
-        return peers(arguments)
+        return _APART[name](arguments)
     except KeyboardInterrupt:
         return 130
 
 
 def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that every `finally` runs
-    if sys.argv[1:2] == ["peers"]:
-        return _peers(sys.argv[2:])
+    if sys.argv[1:] and sys.argv[1] in _APART:
+        return _apart(sys.argv[1], sys.argv[2:])
     args = _parsed(sys.argv[1:])
     get_ms, put_ms = map(float, args.s3.split("/"))
     setting = Setting(

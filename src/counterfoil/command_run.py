@@ -135,7 +135,9 @@ async def _joined(manifest: Manifest, options: Options, pace: Pace) -> AsyncGene
     """This run's worker; limits that all runs on one OUT share are divided by those that are alive."""
     limited = options.rpm or options.tpm or options.max_cost is not None
     company = pace.share if limited else None
-    async with Worker.join(manifest, lease=options.lease, company=company, tells=pace.told) as worker:
+    spending = options.max_cost is not None
+    joining = Worker.join(manifest, lease=options.lease, company=company, tells=pace.told, spending=spending)
+    async with joining as worker:
         if limited and worker.company > 1:  # until the others have made room
             pace.hold(2 * COMPANY_SEEN_EVERY)
         yield worker

@@ -37,6 +37,12 @@ and may run several times, on different records; only the outcome of the run tha
 # Entries of `commits` whose commit is this many versions old are dropped. A writer whose verdict is still open after so
 # many versions can see that (`pruned`), and is told so instead of being left to guess.
 KEPT_VERSIONS = 256
+_REFUSALS_APART, _LEAST_GAP, _MOST_GAP, _WORN = 0.5, 0.05, 1.0, 0.995
+"""A refusal counts if the last was so many seconds ago; between what the gap stays; what each write leaves of it."""
+_LATELY = 8
+"""Versions in which a rival must have written to be waited for."""
+_LONGEST_TURN = 0.25
+"""Seconds that are left to a rival for its write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,10 @@ class State:
 
     def landed(self, writer: str, number: int) -> bool:
         return self.commits.get(writer, {"n": 0})["n"] >= number
+
+    def rivals(self, writer: str) -> int:
+        """How many others have written lately."""
+        return sum(c["at"] > self.version - _LATELY for other, c in self.commits.items() if other != writer)
 
     def body(self) -> bytes:
         return encode(
@@ -69,11 +79,26 @@ class State:
 @dataclass(slots=True)
 class CommitStats:
     """What the commits of a process took: landed writes, and writes that another writer's made void. `landed` is told,
-    of each that landed, the seconds since it was first tried."""
+    of each that landed, the seconds since it was first tried. `gap`: the seconds between two writes of one register
+    that the store's refusals have taught; it grows with them, and wears off."""
 
     commits: int = 0
     conflicts: int = 0
     landed: Callable[[float], None] | None = None
+    gap: float = 0.0
+    refused_at: float = 0.0
+
+    def refuse(self, now: float) -> None:
+        """The store took no write: fewer, larger ones are what it can bear. Refusals of one moment count once."""
+        if now - self.refused_at > _REFUSALS_APART:
+            self.gap, self.refused_at = min(max(self.gap * 1.5, _LEAST_GAP), _MOST_GAP), now
+
+    def accept(self, seconds: float) -> None:
+        """A write landed, so many seconds after it was first tried."""
+        self.commits += 1
+        self.gap = self.gap * _WORN if self.gap > _LEAST_GAP / 2 else 0.0
+        if self.landed:
+            self.landed(seconds)
 
 
 @dataclass(eq=False, slots=True)
@@ -124,7 +149,7 @@ class Register:
         self._known: State | None = None
         self._seen = 0
         self._number = 0
-        self._free_at = 0.0
+        self._free_at = self._write_s = 0.0
 
     @property
     def known(self) -> State | None:
@@ -236,9 +261,15 @@ class Register:
                 state = None
                 continue
             intended = state.next(self._writer, number, records)
+            began = self._clock.monotonic()
             try:
                 tag = await self._swap(intended, state.tag)
             except (Conflict, Unavailable) as exc:
+                # The wait comes before the read: among rivals, a base that has waited is an old one.
+                attempt += 1
+                if isinstance(exc, Unavailable):
+                    self.stats.refuse(self._clock.monotonic())
+                await self._clock.back_off(attempt, base=0.01, cap=0.25 if isinstance(exc, Conflict) else 5.0)
                 found = await self.read()
                 if found.landed(self._writer, number):
                     return self._accept(found, outcomes, begun)
@@ -246,9 +277,9 @@ class Register:
                 if found.version == state.version and self._clock.monotonic() > deadline:
                     raise Unavailable(f"no write was taken for {self._patience:.0f} s: {exc}") from exc
                 self.stats.conflicts += found.version != state.version
-                state, fresh, attempt = found, True, attempt + 1
-                await self._clock.back_off(attempt, base=0.01, cap=0.25 if isinstance(exc, Conflict) else 5.0)
+                state, fresh = found, True
             else:
+                self._write_s = min(self._clock.monotonic() - began, _LONGEST_TURN)
                 landed = State(intended.version, intended.commits, intended.pruned, intended.records, tag)
                 return self._accept(landed, outcomes, begun)
 
@@ -265,11 +296,11 @@ class Register:
     ) -> Sequence[Records | BaseException]:
         self._known = state
         self._seen = max(self._seen, state.version)
-        self.stats.commits += 1
         now = self._clock.monotonic()
-        self._free_at = now + self._store.commit_gap
-        if self.stats.landed:
-            self.stats.landed(now - begun)
+        self.stats.accept(now - begun)
+        # Rivals need their turn: who goes on at once after each win leaves them nothing but conflicts, for seconds.
+        turns = self._write_s * state.rivals(self._writer)
+        self._free_at = now + max(self._store.commit_gap, turns, self.stats.gap)
         return outcomes
 
 

@@ -24,6 +24,7 @@ from .jsonfile import Json, decode, encode
 from .store import Store, retried
 
 FOLDER = "workers"
+_READ_AT_ONCE = 16
 
 
 def heartbeat_key(worker: str) -> str:
@@ -148,7 +149,8 @@ class Heart:
 class _Seen:
     mark: str
     since: float
-    beat: Json | None
+    beat: Json | None = None
+    read: bool = False
 
 
 class Liveness:
@@ -158,9 +160,10 @@ class Liveness:
         self._store, self._clock, self._lease = store, clock, lease
         self._seen: dict[str, _Seen] = {}
         self._looked = clock.monotonic()
+        self._alive: frozenset[str] | None = None
 
     async def look(self) -> None:
-        """One LIST of the heartbeats, and one GET of each that is new."""
+        """One LIST of the heartbeats, and one GET of each that is new: of a few of them where many are."""
 
         async def listing() -> dict[str, str]:
             entries = [entry async for entry in self._store.list(FOLDER)]
@@ -175,12 +178,15 @@ class Liveness:
         for worker, seen in self._seen.items():
             if seen.mark != marks[worker]:
                 seen.mark, seen.since = marks[worker], now
-        new = [worker for worker in marks if worker not in self._seen]
-        for worker in new:  # before they are read, for another look may end meanwhile and count on them
-            self._seen[worker] = _Seen(marks[worker], now, None)
-        for worker, beat in zip(new, await asyncio.gather(*map(self._read, new)), strict=True):
+        # Before any is read, for another look may end meanwhile and count on them.
+        self._seen |= {worker: _Seen(mark, now) for worker, mark in marks.items() if worker not in self._seen}
+        await self._read_all([worker for worker, seen in self._seen.items() if not seen.read][:_READ_AT_ONCE])
+
+    async def _read_all(self, workers: Collection[str]) -> None:
+        for worker, beat in zip(workers, await asyncio.gather(*map(self._read, workers)), strict=True):
             if seen := self._seen.get(worker):
-                seen.beat = beat
+                seen.beat, seen.read = beat, True
+        self._alive = None
 
     async def _read(self, worker: str) -> Json | None:
         key = heartbeat_key(worker)
@@ -208,6 +214,8 @@ class Liveness:
         # A heartbeat is older than its worker's first claim: who isn't there after a look has left. And after a time in
         # which we could not look (stopped, or without the store) a heartbeat seems unchanged that nobody has looked at:
         # a listing tells of the time until it was asked for, which may be long before its answer is heard.
+        if unread := [owner for owner in owners if (seen := self._seen.get(owner)) and not seen.read]:
+            await self._read_all(unread)  # what lease it has, and on which machine
         now = self._clock.monotonic()
         if any(self._silent(owner, now) for owner in owners):
             await self.look()
@@ -215,11 +223,13 @@ class Liveness:
 
     def alive(self) -> frozenset[str]:
         """Those whose heartbeat has changed within their lease, as last seen."""
-        return frozenset(worker for worker in self._seen if not self._dead(worker))
+        if self._alive is None:  # asked for each document, and there may be hundreds
+            self._alive = frozenset(worker for worker in self._seen if not self._dead(worker))
+        return self._alive
 
     async def bury(self) -> None:
         """Takes away the heartbeats of the dead. Whoever was only silent writes another before it goes on."""
-        gone = [worker for worker in self._seen if self._dead(worker)]
+        gone = [worker for worker, seen in self._seen.items() if seen.read and self._dead(worker)]
         await asyncio.gather(*(_remove(self._store, self._clock, worker) for worker in gone))
 
 

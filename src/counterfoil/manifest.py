@@ -151,15 +151,23 @@ class Manifest:
 
     async def marks(self) -> dict[int, str]:
         """A mark for each shard that exists; it changes with every write. One LIST, whatever the number of records."""
+        return (await self.listing())[0]
 
-        async def listing() -> dict[int, str]:
-            return {
-                int(entry.key.removeprefix("manifest/").removesuffix(".json")): entry.mark
-                async for entry in self.store.list("manifest")
-                if entry.key.removeprefix("manifest/").removesuffix(".json").isdecimal()
-            }
+    async def listing(self) -> tuple[dict[int, str], dict[int, list[str]]]:
+        """A mark for each shard that exists, and the keys of what else is there about a shard, in one LIST."""
 
-        return await retried(self.clock, listing)
+        async def listed() -> tuple[dict[int, str], dict[int, list[str]]]:
+            marks: dict[int, str] = {}
+            others: dict[int, list[str]] = {}
+            async for entry in self.store.list("manifest"):
+                number, _, rest = entry.key.removeprefix("manifest/").partition(".")
+                if number.isdecimal() and rest == "json":
+                    marks[int(number)] = entry.mark
+                elif number.isdecimal():
+                    others.setdefault(int(number), []).append(entry.key)
+            return marks, others
+
+        return await retried(self.clock, listed)
 
     async def states(self, shards: list[int] | None = None) -> AsyncIterator[tuple[int, State]]:
         """Every shard (or those named), a few read at once, so that memory does not grow with the manifest."""

@@ -43,7 +43,7 @@ from .tasks import first_of, settled
 _READ_AHEAD = 32
 _LEAST_AHEAD = 4
 _MOST_ELSEWHERE = 256
-_OTHERS_LOOKED_AT_EVERY = 1.0
+_OTHERS_LOOKED_AT_EVERY = 1 / 64
 
 
 class Run:
@@ -171,7 +171,7 @@ class Run:
         the others.
         """
         calls = self.settings.concurrency if self.tools.model else 0
-        share = max(_LEAST_AHEAD, self.tools.worker.statuses["pending"] // 4)
+        share = max(_LEAST_AHEAD, self.tools.worker.statuses["pending"] // (4 * self.tools.worker.company))
         ahead = 0 if self._first_wave else min(max(_READ_AHEAD, calls // 8), share)
         elsewhere = min(self._brake.resting + self._recording, max(calls, _MOST_ELSEWHERE))
         return calls + ahead + elsewhere - len(self._active)
@@ -203,7 +203,8 @@ class Run:
             timer.cancel()
 
     def _look_again_after(self, alone: bool) -> float:
-        return min(_OTHERS_LOOKED_AT_EVERY, 0.1 * 2**self._quiet) if alone else self.settings.poll
+        most = max(1.0, self.tools.worker.company * _OTHERS_LOOKED_AT_EVERY)  # a listing of many shards by many workers
+        return min(most, self.settings.poll, 0.1 * 2**self._quiet) if alone else self.settings.poll
 
     async def _sleep_then_look(self, seconds: float) -> None:
         await self.clock.sleep(seconds)

@@ -57,6 +57,7 @@ class Tally:
 
 
 _EMPTY = Tally()
+_UNREAD = Tally(Counter(pending=1))
 _UNFINISHED = ("pending", "running")
 
 
@@ -111,6 +112,15 @@ class Tallies:
         known = self._shards.get(shard, _EMPTY)
         self._versions.pop(shard, None)
         self._set(shard, replace(known, statuses=known.statuses + Counter(pending=pending)))
+
+    def suppose(self, shard: int) -> None:
+        """A shard exists that nobody here has read: it may hold something to do."""
+        self._set(shard, _UNREAD)
+
+    def finished(self, shard: int, statuses: Counter[str]) -> None:
+        """All documents of a shard are finished, so many in each status, by what a seal tells."""
+        self._versions.pop(shard, None)
+        self._set(shard, Tally(statuses))
 
     def _set(self, shard: int, tally: Tally) -> None:
         known = self._shards.get(shard, _EMPTY)

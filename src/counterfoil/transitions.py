@@ -99,6 +99,7 @@ def claim(
     *,
     asking: bool = False,
     awake: Collection[str] = (),
+    crowded: bool = True,
 ) -> Change:
     """Claims up to `most` documents: pending ones, those of dead owners, and ours that we do not know of (a claim whose
     verdict we missed), those first with which the fewest workers have died. One with which too many have becomes failed
@@ -106,10 +107,13 @@ def claim(
 
     `orphans` are the very claims (document: attempt) whose owners were found dead: what was claimed since is not.
     `asking`: the first call of each follows at once, without an intent of its own; not of suspects. A document that
-    waits for a batch is left alone unless that is one of those `awake`, which have come to an end."""
+    waits for a batch is left alone unless that is one of those `awake`, which have come to an end. Unless `crowded`,
+    nothing is claimed where others hold claims."""
 
     def change(records: Records) -> Records:
         updates: dict[str, Record] = {}
+        if not crowded and any(_is_of_others(document, record, me, orphans) for document, record in records.items()):
+            return updates
         claimed = 0
         for document, record in sorted(records.items(), key=_deaths):
             if claimed >= most:
@@ -133,6 +137,10 @@ def _deaths(row: tuple[str, Record]) -> int:
     """How many deaths count against a document, should the worker that holds it have died."""
     record = row[1]
     return record.get("deaths", 0) + (record["status"] == "running" and _counts(record))
+
+
+def _is_of_others(document: str, record: Record, me: str, orphans: Mapping[str, int]) -> bool:
+    return record["status"] == "running" and record["owner"] != me and orphans.get(document) != record["attempt"]
 
 
 def _claimed(record: Record, me: str, at: str, event: str, asking: bool, **more: Any) -> Record:

@@ -11,6 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from itertools import islice
+from math import gcd
 from typing import Any
 
 from . import transitions, transitions_batch
@@ -20,6 +22,7 @@ from .document import Usage
 from .errors import ClaimLost, CommitUncertain, CounterfoilError
 from .jsonfile import Json
 from .liveness import Heart, Liveness
+from .lookout import FEW_SHARDS, Lookout
 from .manifest import Manifest, shard_of
 from .spend import NOTHING
 from .tallies import Spending, Tallies
@@ -29,7 +32,6 @@ from .transitions_batch import HandOver
 LEASE = 30.0
 COMPANY_SEEN_EVERY = 2.0
 """Seconds. Who joins holds back for twice as long where a limit is shared: by then the others have made room."""
-_MANY_SHARDS = 64
 _NOT_AHEAD = {"batch", "within", "deaths"}
 
 
@@ -51,9 +53,11 @@ class Worker:
         self._tallies = Tallies(spending=spending)
         self.awake: frozenset[str] = frozenset()
         """Batches that have come to an end, so that their documents may be claimed."""
-        self._marks: dict[int, str] = {}
-        # Workers begin at different shards, so that they seldom meet at one.
-        self._at = shard_of(self._me, manifest.shards)
+        self._lookout = Lookout(manifest, self._tallies, thorough=spending)
+        # Workers begin at different shards and go on by different strides, so that they seldom meet at one.
+        self._at, self._stride = shard_of(self._me, manifest.shards), _stride(self._me, manifest.shards)
+        # Nothing can be claimed by what is known: thousands of shards are not gone through again before the next look.
+        self._barren = False
         self.news = asyncio.Event()
         """Set when there may be something to claim that was not there before."""
 
@@ -66,14 +70,16 @@ class Worker:
         lease: float = LEASE,
         company: Callable[[int], None] | None = None,
         tells: Callable[[], Json] | None = None,
+        spending: bool = True,
     ) -> AsyncGenerator[Worker]:
         """Announces this worker, keeps its heart beating, and on leaving gives back what it still holds.
 
         `company` is told, every `COMPANY_SEEN_EVERY` seconds, how many workers are alive here, this one included. What
-        `tells` says of the pace of its calls stands in each heartbeat.
+        `tells` says of the pace of its calls stands in each heartbeat. Without `spending`, what was spent is not kept,
+        which spares reads where there are many shards.
         """
-        worker = cls(manifest, lease, spending=company is not None, tells=tells)
-        await asyncio.gather(worker._heart.begin(), worker._liveness.look(), worker.survey())
+        worker = cls(manifest, lease, spending=spending and company is not None, tells=tells)
+        await asyncio.gather(worker._heart.begin(), worker._liveness.look(), worker._lookout.survey(1))
         tasks = [asyncio.create_task(worker._beat_on(), name="heartbeat")]
         if company:
             company(worker.company)
@@ -118,7 +124,7 @@ class Worker:
         are parts of this document of the source. Returns those that somebody is working on as they were before they
         changed."""
         register = self._manifest.register(shard)
-        if shard not in self._marks:
+        if self._lookout.is_new(shard):
             register.assume_new()
         left: list[str] = []
 
@@ -128,6 +134,7 @@ class Worker:
             left.extend(document for document, mark, _ in documents if records[document]["mark"] != mark)
 
         self._tallies.expect(shard, len(documents))
+        self._barren = False
         self.news.set()
         await self._commit(shard, transitions.plan(documents, self._clock.stamp(), within), landed)
         self.news.set()
@@ -170,8 +177,8 @@ class Worker:
     def upcoming(self) -> Iterator[tuple[str, Record]]:
         """Documents with their records that nobody has claimed, as last seen, those first that are claimed next; parts
         of others, suspects and what is not at hand left out."""
-        for step in range(min(self._manifest.shards, _MANY_SHARDS)):
-            known = self._manifest.register((self._at + step) % self._manifest.shards).known
+        for shard in islice(self._walk(), FEW_SHARDS):
+            known = self._manifest.register(shard).known
             for document, record in known.records.items() if known else ():
                 if record["status"] == "pending" and not _NOT_AHEAD & record.keys():
                     yield document, record
@@ -181,46 +188,59 @@ class Worker:
         return self._shard(document) == self._at
 
     async def survey(self) -> None:
-        """Looks at what others did: one LIST, and one GET of each shard that changed since."""
-        every = await self._manifest.marks()
-        marks = {shard: mark for shard, mark in every.items() if shard < self._manifest.shards}
-        changed = [
-            shard for shard, mark in marks.items() if self._marks.get(shard) != mark and not self._wrote(shard, mark)
-        ]
-        async for shard, state in self._manifest.states(changed):
-            known = self._manifest.register(shard).known  # a commit of ours may have landed since it was read
-            self._tallies.note(shard, known if known and known.version > state.version else state)
-        self._marks = marks
-
-    def _wrote(self, shard: int, mark: str) -> bool:
-        """Whether a shard is still as we ourselves left it, where the store shows its tags in listings."""
-        known = self._manifest.register(shard).known
-        return known is not None and known.tag is not None and mark == known.tag.rpartition("|")[0]
+        """Looks at what others did; see `lookout`."""
+        if self._manifest.shards > FEW_SHARDS:  # how much each may look depends on how many they are
+            with suppress(TimeoutError):
+                await self._look()
+        await self._lookout.survey(self.company)
+        self._barren = False
 
     async def claim(self, most: int, *, asking: bool = False) -> list[Claim]:
         """Up to `most` new claims, all of one shard; none if there is nothing to claim at the moment. With `asking`
         the first call of each may go out at once: the claim itself is the intent."""
-        for _ in range(self._manifest.shards):
-            if self._at in self._tallies.unfinished and (claims := await self._claim_in(self._at, most, asking)):
-                return claims
-            self._forget(self._at)
-            self._at = (self._at + 1) % self._manifest.shards
+        asked = False
+        for crowded in (False, True):
+            for shard in self._walk() if not self._barren else ():
+                claims = await self._claim_in(shard, most, asking, crowded) if shard in self._tallies.unfinished else []
+                if claims:
+                    self._move_to(shard)
+                    return claims
+                asked |= claims is None
+                if claims is None and not self._lookout.missed():
+                    return []
+        self._barren = not asked and self._manifest.shards > FEW_SHARDS
         return []
 
-    async def _claim_in(self, shard: int, most: int, asking: bool) -> list[Claim]:
+    def _walk(self) -> Iterator[int]:
+        """Every shard, from that at which we are, in an order that is hardly another worker's."""
+        at, shards = self._at, self._manifest.shards
+        return ((at + step * self._stride) % shards for step in range(shards))
+
+    def _move_to(self, shard: int) -> None:
+        if shard != self._at:
+            left, self._at = self._at, shard
+            self._forget(left)
+
+    async def _claim_in(self, shard: int, most: int, asking: bool, crowded: bool) -> list[Claim] | None:
+        """New claims in a shard; none if it is known that there are none to be had, None if it was asked in vain.
+        Without `crowded`, one in which others hold claims is left to them."""
         tally = self._tallies.of(shard)
         if tally is None:
             return []
-        ours = self._held.of(shard)
         dead = await self._liveness.dead(tally.claims.keys() - {self._me})
+        if not crowded and tally.claims.keys() - {self._me} - dead:
+            return []
+        ours = self._held.of(shard)
         orphans = {document: attempt for owner in dead for document, attempt in tally.claims[owner].items()}
         if not (tally.claimable(self.awake) or orphans or len(tally.claims.get(self._me, ())) > len(ours)):
             return []
-        change = transitions.claim(self._me, most, orphans, ours, self._clock.stamp(), asking=asking, awake=self.awake)
+        change = transitions.claim(
+            self._me, most, orphans, ours, self._clock.stamp(), asking=asking, awake=self.awake, crowded=crowded
+        )
         claimed: list[Claim] = []
         with suppress(CommitUncertain):  # if it landed, the next claim in this shard finds those documents as ours
             await self._commit(shard, change, partial(self._took, claimed))
-        return claimed
+        return claimed or None
 
     def _took(self, claimed: list[Claim], updates: Records) -> None:
         """Runs when a claim has landed, also if whoever asked for it has been cancelled: no claim is orphaned."""
@@ -235,12 +255,13 @@ class Worker:
         await register.commit(change, landed)
         if register.known is not None:
             self._tallies.note(shard, register.known)
+            await self._lookout.seal(shard)
         if shard != self._at:
             self._forget(shard)
 
     def _forget(self, shard: int) -> None:
         """Keeps the memory of a worker small where there are many shards: those at hand are all that it keeps."""
-        if self._manifest.shards > _MANY_SHARDS and not self._held.of(shard):
+        if self._manifest.shards > FEW_SHARDS and not self._held.of(shard):
             self._manifest.register(shard).forget()
 
     async def assure(self, claim: Claim) -> None:
@@ -399,7 +420,16 @@ class Worker:
                         self._held.drop(claim)
 
             await self._commit(shard, change, landed)
+            self._barren = False
             if again := [claim for claim, attempt in pairs if claim.attempt != attempt]:
                 await give_back(shard, again)  # they were taken up again under way
 
         await asyncio.gather(*(give_back(shard, given) for shard, given in by_shard.items()))
+
+
+def _stride(worker: str, shards: int) -> int:
+    """A step by which every shard is come to: it has no divisor in common with their number."""
+    step = 1 + shard_of(f"stride of {worker}", shards)
+    while gcd(step, shards) != 1:
+        step += 1
+    return step

@@ -52,12 +52,8 @@ _RECORD_FIRST = """from counterfoil.results import digest, result_key
 """
 _RECORD = "    await self._settle(claim, name, stored, adopted=not ours, judging=judging)"
 
-_NEW = """    for worker in new:  # before they are read, for another look may end meanwhile and count on them
-        self._seen[worker] = _Seen(marks[worker], now, None)
-"""
-_READ = """    for worker, beat in zip(new, await asyncio.gather(*map(self._read, new)), strict=True):
-        if seen := self._seen.get(worker):
-            seen.beat = beat
+_NEW = """    self._seen |= {worker: _Seen(mark, now) for worker, mark in marks.items() if worker not in self._seen}
+    await self._read_all([worker for worker, seen in self._seen.items() if not seen.read][:_READ_AT_ONCE])
 """
 
 MUTANTS = (
@@ -135,9 +131,10 @@ MUTANTS = (
         "who is being read is not known yet",
         liveness.Liveness,
         "look",
-        _NEW + _READ,
+        _NEW,
+        "    new = [worker for worker in marks if worker not in self._seen]\n"
         "    for worker, beat in zip(new, await asyncio.gather(*map(self._read, new)), strict=True):\n"
-        "        self._seen[worker] = _Seen(marks[worker], now, beat)\n",
+        "        self._seen[worker] = _Seen(marks[worker], now, beat, True)\n",
     ),
     Mutant(
         "dead after a quarter of a lease",
