@@ -30,6 +30,7 @@ FOUND = {
     7882: "a worker whose heartbeat was still being read was taken for one that has left (I8)",
     8630: "a heartbeat that landed late brought an old one back, and its writer seemed silent (I8)",
     9984: "a takeover that was on its way landed after the worker had looked at its claims (I8)",
+    825: "an intent that had landed was heard of after a silence, when another had the document (I8)",
     27630: "a second pause, while the first was being answered, went unnoticed (I8)",
 }
 """Seeds that once broke the protocol, and how. Mutants put these defects back, and `make prove` catches them."""

@@ -258,6 +258,31 @@ def test_a_worker_that_was_away_asks_whether_its_claim_still_holds():
     virtually(law())
 
 
+def test_a_claim_that_landed_before_a_silence_and_was_heard_of_after_it_is_in_doubt():
+    """The others were asked about meanwhile; this one was not known yet, and somebody may have it by now."""
+
+    async def law() -> None:
+        store = MemoryStore()
+        await planned(store, 1)
+        async with at(store, "zombie") as (manifest, zombie), at(store, "live") as (_, live):
+            (claim,) = await zombie.claim(1)
+            zombie._held.drop(claim)  # its reply is still on the way
+            known = manifest.register(0).known
+            assert known is not None
+            await die(zombie)
+            await asyncio.sleep(LEASE * 2)
+            await live.survey()
+            assert await live.claim(1)
+            await zombie._heart.beat()
+            zombie._answered = zombie._heart.silences  # another claim was asked about
+            heard: list[Claim] = []
+            zombie._took(heard, 0, {"doc-0": known.records["doc-0"]})
+            with pytest.raises(ClaimLost):
+                await zombie.assure(heard[0])
+
+    virtually(law())
+
+
 def test_a_worker_that_was_stopped_doubts_its_claims_even_after_its_heart_beats_again():
     """SIGSTOP and SIGCONT: the heartbeat comes back first, and must not make the lost claims look good."""
 

@@ -49,6 +49,7 @@ class Asker:
             await self._tools.worker.assure(claim)
             await self._intend(claim, reading)
             self._brake.check()
+            await self._tools.worker.assure(claim)  # the intent may have landed long before we heard of it
 
         settings, limit = self._settings, self._cost_limit
         model = self._tools.watch.asking(self._model, claim, settings.prices)

@@ -239,11 +239,15 @@ class Worker:
         )
         claimed: list[Claim] = []
         with suppress(CommitUncertain):  # if it landed, the next claim in this shard finds those documents as ours
-            await self._commit(shard, change, partial(self._took, claimed))
+            await self._commit(shard, change, partial(self._took, claimed, self._heart.silences))
         return claimed or None
 
-    def _took(self, claimed: list[Claim], updates: Records) -> None:
-        """Runs when a claim has landed, also if whoever asked for it has been cancelled: no claim is orphaned."""
+    def _took(self, claimed: list[Claim], silences: int, updates: Records) -> None:
+        """Runs when a claim has landed, also if whoever asked for it has been cancelled: no claim is orphaned. One of
+        which we heard after a silence only may have been taken over since, and is in doubt like those before it."""
+        self._heart.notice()
+        if self._heart.silences > silences:
+            self._answered = min(self._answered, silences)
         for document, record in updates.items():
             if record["status"] == "running":
                 claim = Claim(document, record["attempt"], record, record.get("asking", 0))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
-from counterfoil import commit, liveness, pipeline, results, transitions, transitions_review, worker
+from counterfoil import asking, commit, liveness, pipeline, results, transitions, transitions_review, worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +149,13 @@ MUTANTS = (
         "dead",
         "any(self._silent(owner, now) for owner in owners)",
         "False",
+    ),
+    Mutant(
+        "an intent that is heard of after a silence is trusted",
+        asking.Asker,
+        "ask",
+        "await self._tools.worker.assure(claim)  # the intent",
+        "pass  # the intent",
     ),
     # Of results and payment.
     Mutant(
