@@ -51,7 +51,7 @@ validate: $(VENV)/.developed .validators/.installed
 
 # One resolution for both: what users install is what was tested. Of the extras all but Ray, see test-ray.
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate
-EXTRAS := $(patsubst %,--extra %,aws excel jsonschema localmodel ocr parquet providers)
+EXTRAS := $(patsubst %,--extra %,aws excel jsonschema localmodel ocr otel parquet providers)
 lock: $(VENV)/.developed
 	@$(COMPILE) --upgrade $(EXTRAS) --group dev pyproject.toml -o requirements-dev.lock
 	@$(COMPILE) --upgrade -c requirements-dev.lock pyproject.toml -o requirements.lock
