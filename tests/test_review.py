@@ -26,7 +26,7 @@ from counterfoil.results import FORMAT, Results, result_key
 from counterfoil.reviewing import corrections_made, review
 from counterfoil.store import Store
 from counterfoil.store_memory import MemoryStore
-from counterfoil.transitions_review import Review, reviewed, revision
+from counterfoil.transitions_review import Review, corrections_told, reviewed, revision
 
 LINES = [
     {"description": "Paper", "quantity": "2", "unit_price": "40.00", "net_amount": "80.00"},
@@ -131,6 +131,20 @@ def test_a_correction_taken_back_leaves_what_was_read():
     on_one_document(law)
 
 
+def test_beside_a_correction_stands_what_was_read_however_often_it_was_corrected():
+    """Which is what undoing it brings back; and not what an earlier reading had found."""
+
+    async def law(manifest: Manifest) -> None:
+        for by, typed in (("anna", "118"), ("ben", "119")):
+            record = await review(manifest, "a.pdf", "correct", by=by, fields={"gross_total": typed})
+        assert corrections_told(record) == {"gross_total": "(corrected by ben, was 191.00)"}
+        anew = {"event": "corrected", "by": "eve", "fields": {"gross_total": {"from": "5.00", "to": "6.00"}}}
+        history = [*record["history"], {"event": "claimed"}, anew]
+        assert corrections_told(record | {"history": history}) == {"gross_total": "(corrected by eve, was 5.00)"}
+
+    on_one_document(law)
+
+
 def test_what_says_nothing_new_changes_nothing():
     """No event, and the document stays where it is."""
 
@@ -179,6 +193,9 @@ def test_what_is_typed_is_read_as_what_it_is(typed: dict[str, str | None], value
         ({"line_items.2": ""}, "there is no such line"),
         ({"line_items.-1.net_amount": "1"}, "there is no field"),
         ({"line_items.0": "x"}, "can only be taken away"),
+        ({"total": None}, "there is no field total"),
+        ({"line_items.x": None}, "there is no field line_items.x"),
+        ({"line_items.1\u0663.net_amount": "1"}, "there is no field"),
     ],
 )
 def test_what_can_not_be_understood_is_refused_in_one_sentence(typed: dict[str, str | None], sentence: str):

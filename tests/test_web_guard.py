@@ -87,6 +87,7 @@ async def test_no_address_leads_elsewhere():
         ({"origin": "null"}, True),
         ({"origin": "null", "sec_fetch_site": "cross-site"}, True),
         ({"origin": "http://127.0.0.1:9999"}, True),
+        ({"origin": "http://["}, True),
         ({"sec_fetch_site": "cross-site"}, True),
         ({"sec_fetch_site": "same-site"}, True),
         ({}, False),

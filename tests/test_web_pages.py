@@ -216,6 +216,7 @@ async def test_an_action_that_does_not_exist_is_refused():
         assert (await browser.post("/documents", [*fields, ("action", "delete")])).status_code == 400
         page = (await browser.get("/documents?did=<b>you+won</b>&changed=1&refused=x")).text
         assert "you won" not in page
+        assert (await browser.get(f"/documents?did=retry&changed={'9' * 5000}")).status_code == 200
 
 
 async def test_a_form_has_an_end():

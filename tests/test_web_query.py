@@ -95,6 +95,7 @@ def test_the_usual_is_not_in_the_address():
         ("min=12,50", "amount from: 12,50 is no number; write it like 1234.56"),
         ("max=nan", "amount to: nan is no number; write it like 1234.56"),
         ("min=1e999999", "amount from: 1e999999 is no number; write it like 1234.56"),
+        ("min=1e-999999999", "amount from: 1e-999999999 is no number; write it like 1234.56"),
         ("from=31.1.2026", "date from: 31.1.2026 is no date; write it like 2026-01-31"),
     ],
 )

@@ -138,6 +138,8 @@ async def test_only_documents_of_the_manifest_are_looked_at_and_only_within_the_
         await manifest.update("../secret.txt", status="done", mark="1", history=[])
     async with browsing(store) as browser:
         assert (await browser.get("/original/secret.txt")).status_code == 404
+        assert (await browser.get(f"/original-page/{'9' * 5000}/a.pdf")).status_code == 404
+        assert (await browser.get(f"/documents/a.pdf?edit=line_items.{'9' * 5000}.net_amount")).status_code == 200
         for document in ("a.pdf", "../secret.txt"):
             answer = await browser.get("/original/" + quote(document, safe=""))
             assert "It can't be shown" in answer.text

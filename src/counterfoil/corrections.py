@@ -64,7 +64,7 @@ def value_of(said: Json, path: str) -> Any:
 
 def same(one: Any, other: Any, path: str) -> bool:
     """Whether two values of a field say the same: amounts do so whatever their zeros."""
-    if one is None or other is None or _kind(path) != "amount":
+    if one is None or other is None or kind_of(path) != "amount":
         return one == other
     return Decimal(one) == Decimal(other)
 
@@ -83,7 +83,7 @@ def typed(there: Mapping[str, int], path: str, text: str, mark: DecimalMark | No
     """What a person typed for a field, as JSON; None if it is empty, since the document says nothing then. `there` are
     the `lengths` of the lists, `mark` is the document's decimal mark where that is known. Raises `Refused` with one
     sentence."""
-    kind = _kind(path)
+    kind = kind_of(path)
     name, _, rest = path.partition(".")
     if rest and int(rest.split(".")[0]) >= min(there[name] + (kind is not None), _LONGEST_LIST):
         raise Refused(f"{path}: there is no such line; {name} has {there[name]}, the first is {name}.0")
@@ -97,10 +97,10 @@ def typed(there: Mapping[str, int], path: str, text: str, mark: DecimalMark | No
     return _READERS[kind](path, text, mark)
 
 
-def _kind(path: str) -> Kind | None:
+def kind_of(path: str) -> Kind | None:
     """The kind of the field at a path, None for a whole line. Raises `Refused` for what is no field."""
     name, *rest = path.split(".")
-    if name in LISTS and len(rest) in (1, 2) and re.fullmatch(r"0|[1-9]\d{0,3}", rest[0]):
+    if name in LISTS and len(rest) in (1, 2) and re.fullmatch(r"0|[1-9][0-9]{0,3}", rest[0]):
         kinds = kinds_of(LISTS[name])
         if len(rest) == 1 or rest[1] in kinds:
             return kinds[rest[1]] if len(rest) == 2 else None

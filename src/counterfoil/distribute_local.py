@@ -20,7 +20,8 @@ from .distribute_spread import Spread
 from .model import open_model
 from .tasks import settled
 
-_COMMAND = ("-P", "-m", "counterfoil.distribute_main")
+_UNSAID = "ignore:resource_tracker:UserWarning"  # of a killed worker; stderr is for our lines alone, JSON among them
+_COMMAND = ("-P", "-W", _UNSAID, "-m", "counterfoil.distribute_main")
 _KEPT = 2000
 
 

@@ -111,10 +111,11 @@ def _in_force(
     read: Json, old: Mapping[str, Any], fields: Mapping[str, str | None], mark: DecimalMark | None
 ) -> dict[str, Any]:
     """The corrections in force, by path, once these fields are said too."""
-    from .corrections import corrected, lengths, same, typed, value_of
+    from .corrections import corrected, kind_of, lengths, same, typed, value_of
 
     new = dict(old)
     for path, text in fields.items():
+        kind_of(path)  # refuses what is no field
         value = typed(lengths(read, new), path, text or "", mark) if text is not None else value_of(read, path)
         if path.count(".") == 1:  # a whole line, and whatever was said of its fields
             new = {other: v for other, v in new.items() if not other.startswith(f"{path}.")}

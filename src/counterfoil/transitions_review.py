@@ -112,13 +112,16 @@ def told_verdict(record: Mapping[str, Any]) -> str:
 
 
 def corrections_told(record: Mapping[str, Any]) -> dict[str, str]:
-    """Of each correction in force who made it, and what had stood there, in words."""
+    """Of each correction in force who made it last, and what was read there, in words."""
     corrections: Mapping[str, Any] = record.get("corrections") or {}
     told: dict[str, str] = {}
+    read: dict[str, Any] = {}
     for event in record.get("history", ()) if corrections else ():
+        if event["event"] == "claimed":  # another reading, which may have found something else
+            read.clear()
         for path, change in event.get("fields", {}).items():
-            was = "empty" if change["from"] is None else change["from"]
-            told[path] = f"(corrected by {event['by']}, was {was})"
+            was = read.setdefault(path, change["from"])
+            told[path] = f"(corrected by {event['by']}, was {'empty' if was is None else was})"
     return {path: told[path] for path in corrections if path in told}
 
 

@@ -215,7 +215,7 @@ def _print_invoice(invoice: Mapping[str, Any], came: Mapping[str, Any], correcti
     said = [(name, value, corrections.get(field) or _origin(came.get(field))) for name, value, field in shown]
     say([f"  {name:<16}{value:<{width}}  {origin}".rstrip() for name, value, origin in said])
     known = {field for _, field in _named(invoice)}
-    say([f"  {path:<16}{told}" for path, told in corrections.items() if path not in known])
+    say([f"  {path:<16} {told}" for path, told in corrections.items() if path not in known])
     if invoice["line_items"]:
         say([""])
         _print_lines(invoice["line_items"])

@@ -42,7 +42,20 @@ class _Anything(Convertor[str]):
         return value
 
 
+class _PageNumber(Convertor[int]):
+    """The number of a page: any longer one is no address, where the usual convertor fails on thousands of digits."""
+
+    regex = "[0-9]{1,6}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
 register_url_convertor("anything", _Anything())
+register_url_convertor("page_number", _PageNumber())
 
 
 def application(site: Site, hosts: Collection[str] | None, originals: Originals) -> Starlette:
@@ -55,7 +68,7 @@ def application(site: Site, hosts: Collection[str] | None, originals: Originals)
         Route("/documents/{document:anything}", document_page, methods=["GET"]),
         Route("/documents/{document:anything}", act_on_document, methods=["POST"]),
         Route("/original/{document:anything}", original_part, methods=["GET"]),
-        Route("/original-page/{number:int}/{document:anything}", original_page, methods=["GET"]),
+        Route("/original-page/{number:page_number}/{document:anything}", original_page, methods=["GET"]),
         Route("/reviewer", name_reviewer, methods=["POST"]),
         *(Route(STATIC + path.name, _static(path)) for path in sorted(_STATIC.iterdir()) if path.suffix in _TYPES),
     ]

@@ -195,7 +195,7 @@ def _table(
 def _count(name: str, read: int, paths: Iterable[str]) -> int:
     """How many lines there are, with those that a reviewer has begun."""
     parts = (path.split(".") for path in paths if path.startswith(f"{name}."))
-    begun = [int(part[1]) + 1 for part in parts if len(part) == 3 and part[1].isdecimal()]
+    begun = [int(part[1]) + 1 for part in parts if len(part) == 3 and part[1].isdecimal() and len(part[1]) < 5]
     return max(read, *begun, 0)
 
 

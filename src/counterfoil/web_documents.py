@@ -143,7 +143,7 @@ def _notice(given: Mapping[str, str]) -> str:
     """What an action came to; only numbers are taken from the address, so that no link can put words there."""
     action = ACTIONS.get(given.get("did", ""))
     changed, refused = (given.get(name, "0") for name in ("changed", "refused"))
-    if action is None or not (changed.isdecimal() and refused.isdecimal()):
+    if action is None or not all(number.isdecimal() and len(number) < 9 for number in (changed, refused)):
         return ""
     left = f"{int(refused):,} left as they are: in no state for it, or changed since they were shown"
     if not int(changed):

@@ -158,7 +158,10 @@ def _same_origin(headers: Headers) -> bool:
         return False
     if origin == "null":
         return site == "same-origin"
-    return origin is None or urlsplit(origin).netloc == headers.get("host", "")
+    try:
+        return origin is None or urlsplit(origin).netloc == headers.get("host", "")
+    except ValueError:  # an origin that no browser sends
+        return False
 
 
 def _no_entry(token: str | None) -> Response:
