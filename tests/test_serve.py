@@ -10,13 +10,13 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from tests.web_made import record, write
 from tests.web_server import serving
 
-from counterfoil.command_serve import is_loopback, listening
+from counterfoil.command_serve import address_of, is_loopback, listening
 from counterfoil.store_folder import FolderStore
 
 
@@ -93,3 +93,10 @@ def test_only_this_machine_s_own_addresses_need_no_token(host: str, loopback: bo
     """A name that could lead anywhere is not taken for one."""
     assert is_loopback(host) is loopback
     assert not is_loopback("example.test")
+
+
+def test_the_printed_address_holds_any_token():
+    """Of whatever characters it is: the address is opened as it stands."""
+    assert parse_qsl(urlsplit(address_of("vm", 8765, "a b&c=d?#ü" + "x" * 9)).query) == [
+        ("token", "a b&c=d?#ü" + "x" * 9)
+    ]

@@ -11,6 +11,7 @@ import signal
 import socket
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import uvicorn
 
@@ -85,7 +86,7 @@ async def serve(options: Options, say: Callable[[str], None]) -> None:
     with listening(options.host, options.port) as sock:
         server = Server(manifest, sock, options)
         with _stopped_by_signals(server):
-            say(_address(options.host, sock.getsockname()[1], server.token))
+            say(address_of(options.host, sock.getsockname()[1], server.token))
             await server.watch_and_serve()
 
 
@@ -129,9 +130,9 @@ def _listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-def _address(host: str, port: int, token: str | None) -> str:
+def address_of(host: str, port: int, token: str | None) -> str:
     name = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-    return f"http://{name}:{port}/" + (f"?token={token}" if token else "")
+    return f"http://{name}:{port}/" + (f"?token={quote(token, safe='')}" if token else "")
 
 
 @contextlib.contextmanager
