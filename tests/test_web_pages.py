@@ -129,19 +129,21 @@ async def test_a_document_leads_to_the_next_of_the_filter():
 
 
 async def test_those_chosen_go_back_to_pending():
-    """Each recorded in its history; one that is not finished stays, and is told."""
+    """Each recorded in its history; one that is not finished stays, so does a person's work, and both are told."""
     records = {"a\n%41": record("failed"), "b": record(), "c": record("running"), "d": record("failed")}
+    records["bb"] = {**record("review"), "corrections": {"gross_total": "1.00"}}
     async with served(records) as browser:
         fields = [("csrf", await browser.csrf()), ("query", "status=failed&page=1"), ("action", "retry")]
         values = re.findall(r'name="document" value="(.*?)"', (await browser.get("/documents")).text)
-        answer = await browser.post("/documents", [*fields, *(("document", value) for value in [*values[:3], "1.x"])])
+        answer = await browser.post("/documents", [*fields, *(("document", value) for value in [*values[:4], "1.x"])])
         assert answer.status_code == 303
         assert answer.headers["location"].startswith("/documents?status=failed&did=retry")
         page = (await browser.get(answer.headers["location"])).text
-        assert "2 documents back to pending, for the next run to read; 2 left as they are" in page
+        assert "2 documents back to pending, for the next run to read; 3 left as they are" in page
         read = browser.site.watch.manifest
         records = {name: await read.get(name) or {} for name in records}
-        assert [record["status"] for record in records.values()] == ["pending", "pending", "running", "failed"]
+        statuses = [record["status"] for record in records.values()]
+        assert statuses == ["pending", "pending", "running", "failed", "review"]
         assert records["a\n%41"]["history"][-1]["event"] == "retried"
 
 

@@ -10,7 +10,7 @@ from . import transitions
 from .commit import Change, Record, Records
 from .errors import Refused
 from .manifest import Manifest, shard_of
-from .transitions_review import Review, reviewed
+from .transitions_review import Review, refuse_unseen, reviewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,20 @@ class Outcome:
 
 
 async def retry_all(reading: Manifest, seen: Mapping[str, int], _by: str) -> Outcome:
-    """Finished documents back to pending, for the next run to read."""
-    return await change_all(reading, seen, transitions.retry)
+    """Finished documents back to pending, for the next run to read: those that still are as they were seen. One that a
+    person has corrected is left; what they did is given up only on its own page."""
+
+    def retry(document: str, at: str) -> Change:
+        def change(records: Records) -> Records:
+            record = records.get(document, {})
+            refuse_unseen(document, record, seen[document])
+            if record.get("corrections"):
+                raise Refused(f"{document}: a person has corrected it")
+            return transitions.retry(document, at)(records)
+
+        return change
+
+    return await change_all(reading, seen, retry)
 
 
 async def approve_all(reading: Manifest, seen: Mapping[str, int], by: str) -> Outcome:

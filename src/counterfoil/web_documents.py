@@ -96,15 +96,21 @@ def page_numbers(page: int, pages: int) -> list[int | None]:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What can be done to many documents. `named`: only by somebody whose name is known, and who saw them so."""
+    """What can be done to many documents. `named`: only by somebody whose name is known, and who saw them so. `left`:
+    why some are not changed."""
 
     act: Callable[[Manifest, Mapping[str, int], str], Awaitable[Outcome]]
     done: str
     named: bool = False
+    left: str = "in no state for it, or changed since they were shown"
 
 
 ACTIONS: Mapping[str, Action] = {
-    "retry": Action(retry_all, "back to pending, for the next run to read"),
+    "retry": Action(
+        retry_all,
+        "back to pending, for the next run to read",
+        left="in no state for it, corrected by a person, or changed since they were shown",
+    ),
     "approve": Action(approve_all, "approved", named=True),
 }
 
@@ -145,7 +151,7 @@ def _notice(given: Mapping[str, str]) -> str:
     changed, refused = (given.get(name, "0") for name in ("changed", "refused"))
     if action is None or not all(number.isdecimal() and len(number) < 9 for number in (changed, refused)):
         return ""
-    left = f"{int(refused):,} left as they are: in no state for it, or changed since they were shown"
+    left = f"{int(refused):,} left as they are: {action.left}"
     if not int(changed):
         return f"No document {action.done}: " + (left if int(refused) else "none was chosen") + "."
     told = f"{int(changed):,} {'document' if int(changed) == 1 else 'documents'} {action.done}"
