@@ -141,6 +141,7 @@ def test_a_key_that_is_refused_is_one_sentence_not_one_of_each_worker(tmp_path: 
         (["--workers", "2"], "--engine"),
         (["--engine", "spark"], "'spark' is no engine"),
         (["--engine", "local[0]"], "is no engine"),
+        (["--engine", "local[2]", "--workers", "3"], "contradict each other"),
         (["--engine", "local", "--address", "auto"], "--engine ray"),
         (["--engine", "local", "--batch", "--model", MODEL], "leave out --engine"),
         (["--engine", "local", "--model", MODEL], "OPENAI_API_KEY"),

@@ -17,7 +17,7 @@ from counterfoil.audit import audit
 from counterfoil.cli import cli
 from counterfoil.command_score import score_out
 from counterfoil.commit import Record
-from counterfoil.errors import Refused, ReviewConflict, SetupError
+from counterfoil.errors import ManifestCorrupt, Refused, ReviewConflict, SetupError
 from counterfoil.jsonfile import Json, encode
 from counterfoil.locations import open_store
 from counterfoil.manifest import Manifest
@@ -113,6 +113,20 @@ def test_corrections_and_approval_are_one_change():
         record = await review(manifest, "a.pdf", "approve", by="anna", fields={"gross_total": "119"}, reason="checked")
         assert (record["status"], len(record["history"])) == ("approved", 2)
         assert record["verdict"] == {"by": "anna", "at": record["history"][-1]["at"], "reason": "checked"}
+
+    on_one_document(law)
+
+
+def test_nobody_approves_a_document_whose_result_is_missing():
+    """There would be nothing that was approved."""
+
+    async def law(manifest: Manifest) -> None:
+        await manifest.store.delete(result_key("ab" * 32))
+        with pytest.raises(ManifestCorrupt, match="its result is missing"):
+            await review(manifest, "a.pdf", "approve", by="anna")
+        record = await manifest.get("a.pdf")
+        assert record is not None
+        assert record["status"] == "review"
 
     on_one_document(law)
 

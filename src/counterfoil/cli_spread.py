@@ -34,6 +34,8 @@ def spread_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         if engine is None and (workers or address or cpus):
             raise click.UsageError("--workers, --address and --worker-cpus need --engine local or --engine ray")
+        if engine and engine.workers and workers and workers != engine.workers:
+            raise click.UsageError(f"--engine local[{engine.workers}] and --workers {workers} contradict each other")
         if engine:
             engine = replace(engine, workers=workers or engine.workers, address=address, cpus=cpus)
         return command(*args, spread=engine, **options)

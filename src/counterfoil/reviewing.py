@@ -16,7 +16,7 @@ from .jsonfile import Json
 from .manifest import Manifest
 from .outcome import codes_of, summary_of
 from .rechecking import findings_said, rechecked
-from .results import Results
+from .results import Results, Stored
 from .transitions_review import Act, Review, refuse_unfit, refuse_unseen, reviewed, revision
 
 LONGEST_NAME = 60
@@ -48,6 +48,8 @@ async def review(
     seen = revision(record) if seen is None else seen
     refuse_unseen(document, record, seen)
     refuse_unfit(document, record, act)
+    if act == "approve":
+        await _result(manifest, document, record)  # nobody approves what is not there
     changes, facts = await _corrections(manifest, document, record, fields or {}, mark)
     if act == "correct" and not changes:
         return record
@@ -78,12 +80,17 @@ async def _corrections(
     """What changes by path, from and to, and what becomes of the record by it."""
     if not fields:
         return {}, {}
-    stored = await Results(manifest.store, manifest.clock).find(record["input"]) if record.get("result") else None
-    if stored is None:
-        raise ManifestCorrupt(f"{document}: its result is missing; `counterfoil retry` has it read anew")
+    stored = await _result(manifest, document, record)
     if "invoice" not in stored.content:
         raise Refused(f"{document}: it was read by a schema of your own, whose fields can't be corrected here")
     return corrections_made(record, stored.content, fields, mark)
+
+
+async def _result(manifest: Manifest, document: str, record: Record) -> Stored:
+    stored = await Results(manifest.store, manifest.clock).find(record["input"]) if record.get("result") else None
+    if stored is None:
+        raise ManifestCorrupt(f"{document}: its result is missing; `counterfoil retry` has it read anew")
+    return stored
 
 
 def corrections_made(
