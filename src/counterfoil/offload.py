@@ -32,6 +32,8 @@ from .lifeline import die_with
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+# What Python's tracker of shared resources says on stderr once this process was killed: there is nothing to be done.
+_UNSAID = "ignore:resource_tracker:UserWarning"
 # Tasks handed to the pool at a time, for each worker, unless it is told otherwise: those in the pipe are taken at once,
 # while the next from here has to wait for a busy loop.
 _AHEAD = 8
@@ -202,6 +204,8 @@ def _stop(starting: Future[ProcessPool]) -> None:
 def _shield_children_from_signals() -> None:
     """Blocks SIGINT in this thread: the workers inherit it, and so don't die of a Ctrl-C while they start."""
     if hasattr(signal, "pthread_sigmask"):
+        if _UNSAID not in sys.warnoptions:
+            sys.warnoptions.append(_UNSAID)
         resource_tracker.ensure_running()  # its start unblocks SIGINT again, so it has to come first
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
