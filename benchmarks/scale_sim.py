@@ -121,7 +121,7 @@ class _SimulatedRun(Run):
         async with self._slots:
             asked = clock.monotonic()
             await self.tools.worker.assure(claim)
-            await self.tools.worker.intend(claim)
+            await self.tools.worker.deeds.intend(claim)
             self.waited += clock.monotonic() - asked
             await clock.sleep(self._latency * (0.8 + 0.4 * clock.random()))
         claim.used = Usage(1, 1800, 400)
@@ -129,7 +129,7 @@ class _SimulatedRun(Run):
         self._recording += 1
         self.tools.worker.news.set()
         await clock.sleep(self._put_s)
-        await self.tools.worker.finish(claim, _facts(claim.document))
+        await self.tools.worker.deeds.finish(claim, _facts(claim.document))
         self._recording -= 1
         self.tally.finished["done"] += 1
         self.last = clock.monotonic()

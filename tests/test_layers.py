@@ -51,7 +51,7 @@ FLOORS = [
     "containers_mail containers_msg pages_docx pages_html pages_xlsx",
     "pages_flow containers_zip containers_names envelope",
     "einvoice* images pdf* ocr_pages ocr_picture ocr_rapid ocr_tesseract ocr_words rules* prompt model_answer liveness "
-    "claims tallies lookout transitions transitions_batch transitions_review batch_book batch_turns",
+    "deeds claims tallies lookout transitions transitions_batch transitions_review batch_book batch_turns",
     "manifest register",
     "commit",
     "locations layout places ocr model model_* batch batch_http batch_openai batch_anthropic prices pace pace_* "

@@ -68,7 +68,7 @@ async def finish_all(store: Any) -> None:
         while worker.statuses["pending"] + worker.statuses["running"]:
             await worker.survey()
             for claim in await worker.claim(1000):
-                await worker.finish(claim, DONE, Usage())
+                await worker.deeds.finish(claim, DONE, Usage())
             await asyncio.sleep(1)
 
 

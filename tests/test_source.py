@@ -284,7 +284,7 @@ async def test_a_changed_document_goes_back_to_pending_and_no_other(tmp_path: Pa
     async with planning() as (manifest, worker):
         await plan(source, manifest, worker)
         for claim in await worker.claim(3):
-            await worker.finish(claim, {"status": "done", "input": "i", "result": "r"}, Usage())
+            await worker.deeds.finish(claim, {"status": "done", "input": "i", "result": "r"}, Usage())
         folder(tmp_path, "d.pdf")
         (tmp_path / "a.pdf").write_text("changed")
         (tmp_path / "c.pdf").unlink()

@@ -139,7 +139,7 @@ def test_a_worker_with_a_longer_lease_is_judged_by_its_own():
                 await asyncio.sleep(10)
                 await quick.survey()
                 assert await quick.claim(1) == []
-            await slow.finish(claim, DONE, Usage())
+            await slow.deeds.finish(claim, DONE, Usage())
 
     virtually(law())
 
@@ -171,7 +171,7 @@ def test_a_living_worker_keeps_its_claims_however_long_it_takes():
             await asyncio.sleep(3600)
             await other.survey()
             assert await other.claim(1) == []
-            await slow.finish(claim, DONE, Usage())
+            await slow.deeds.finish(claim, DONE, Usage())
 
     virtually(law())
 
@@ -211,7 +211,7 @@ def test_a_request_that_hangs_makes_no_living_worker_seem_dead():
                 await asyncio.sleep(LEASE / 10)
                 await other.survey()
                 assert await other.claim(1) == []
-            await busy.finish(claim, DONE, Usage())
+            await busy.deeds.finish(claim, DONE, Usage())
 
     virtually(law())
 
@@ -229,10 +229,10 @@ def test_a_superseded_worker_finishes_nothing():
             await live.survey()
             (new,) = await live.claim(1)
             with pytest.raises(ClaimLost):
-                await zombie.finish(old, {"status": "review"}, Usage())
-            await live.finish(new, DONE, Usage())
+                await zombie.deeds.finish(old, {"status": "review"}, Usage())
+            await live.deeds.finish(new, DONE, Usage())
             with pytest.raises(ClaimLost):
-                await zombie.finish(old, {"status": "review"}, Usage())
+                await zombie.deeds.finish(old, {"status": "review"}, Usage())
             record = await manifest.get("doc-0")
             assert record is not None
             assert (record["status"], record["attempt"]) == ("done", 2)
@@ -356,7 +356,7 @@ def test_a_takeover_that_was_decided_before_the_worker_woke_is_void_once_it_has_
             await worker.assure(claim)
             assert claim.attempt == 2
             assert await manifest.register(0).commit(late) == {}
-            await worker.finish(claim, DONE, Usage())
+            await worker.deeds.finish(claim, DONE, Usage())
             record = await manifest.get("doc-0")
             assert record is not None
             assert [e["event"] for e in record["history"]] == ["planned", "claimed", "resumed", "done"]
@@ -374,7 +374,7 @@ def test_a_claim_that_is_resumed_while_it_ends_still_ends(ending: str):
         async with at(store, "w") as (manifest, worker):
             (claim,) = await worker.claim(1)
             worker._heart.silences += 1
-            end = worker.finish(claim, DONE, Usage()) if ending == "finish" else worker.release([claim])
+            end = worker.deeds.finish(claim, DONE, Usage()) if ending == "finish" else worker.deeds.release([claim])
             resuming = asyncio.create_task(worker._check_claims())
             await asyncio.sleep(0)
             await asyncio.gather(resuming, end)
@@ -396,7 +396,7 @@ def test_a_finish_whose_reply_was_lost_is_one_finish():
             (claim,) = await worker.claim(1)
             faults = iter([fault, fault])
             store.fault = lambda op, key: next(faults, None) if key.startswith("manifest/") else None
-            await worker.finish(claim, DONE, Usage(calls=1))
+            await worker.deeds.finish(claim, DONE, Usage(calls=1))
             await asyncio.sleep(5)
             record = await manifest.get("doc-0")
             assert record is not None
@@ -602,7 +602,7 @@ def test_release_keeps_what_was_spent():
         async with at(store, "w") as (manifest, worker):
             (claim,) = await worker.claim(1)
             claim.used = Usage(calls=2, input_tokens=100)
-            await worker.release([claim])
+            await worker.deeds.release([claim])
             record = await manifest.get("doc-0")
             assert record is not None
             assert (record["status"], record["calls"], record["input_tokens"]) == ("pending", 2, 100)
@@ -640,7 +640,7 @@ def test_a_worker_keeps_only_the_shards_at_hand_in_memory():
             assert kept() <= 1
             while claims := await worker.claim(10):
                 for claim in claims:
-                    await worker.finish(claim, DONE, Usage())
+                    await worker.deeds.finish(claim, DONE, Usage())
                 assert kept() <= 1
             assert worker.statuses == {"done": 500}
 

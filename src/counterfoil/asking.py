@@ -89,7 +89,7 @@ class Asker:
     async def _intend(self, claim: Claim, reading: Reading) -> None:
         """Has the record say that a call goes out, unless that would pass --max-cost."""
         if self._cost_limit is None:
-            return await self._tools.worker.intend(claim)
+            return await self._tools.worker.deeds.intend(claim)
         tokens = len(reading.text) // 2 + _MORE_INPUT, _MOST_OUTPUT
         guess = self._settings.prices.cost(self._model.name, *tokens) or Decimal(0)
         try:

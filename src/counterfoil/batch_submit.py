@@ -166,7 +166,7 @@ class Submitter:
         while (wait := self._watch.full_until - self._clock.monotonic()) > 0 and not self._closing.is_set():
             await self._pause(wait)
         if self._closing.is_set():
-            await settled(self._worker.release(batch.claims))
+            await settled(self._worker.deeds.release(batch.claims))
         else:
             await self._submit(batch)
 
@@ -199,7 +199,7 @@ class Submitter:
             self._watch.stir()
 
     async def _hand_over(self, claims: dict[Claim, dict[str, Any]]) -> set[Claim]:
-        done = await settled(self._worker.hand_over(claims))
+        done = await settled(self._worker.deeds.hand_over(claims))
         for claim in done:
             self._tell(claim)
         return done

@@ -65,7 +65,7 @@ class CostLimit:
             await self._until_it_fits(guess)
             self._pending += 1
         try:
-            await self._worker.intend(claim)
+            await self._worker.deeds.intend(claim)
         finally:
             self._pending -= 1
             self._free.discard(claim)

@@ -244,7 +244,7 @@ class Run:
             except InputError as exc:
                 await settled(self._fail(claim, str(exc)))
             except (Stopped, asyncio.CancelledError) as exc:
-                await settled(self.tools.worker.release([claim]))
+                await settled(self.tools.worker.deeds.release([claim]))
                 if not isinstance(exc, Stopped):
                     raise
             except CounterfoilError:
@@ -366,7 +366,7 @@ class Run:
 
     async def _record(self, claim: Claim, facts: Mapping[str, Any], found: Usage = NOTHING) -> None:
         with self._watch.stage(claim.document, "record"):
-            await self.tools.worker.finish(claim, facts, found)
+            await self.tools.worker.deeds.finish(claim, facts, found)
         self._watch.outcome(claim, facts)
         self.tally.finished[facts["status"]] += 1
         self.tally.adopted += bool(facts.get("adopted"))

@@ -156,7 +156,7 @@ class BatchRun(Run):
     async def _forget_batch(self, claim: Claim) -> None:
         if "batch" in claim.record:
             owed = claim.owed
-            await settled(self.tools.worker.collected(claim))
+            await settled(self.tools.worker.deeds.collected(claim))
             self.tally.usage += owed
 
     async def _settle(self, claim: Claim, name: str, stored: Stored, *, adopted: bool, judging: Any = None) -> None:

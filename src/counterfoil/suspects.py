@@ -35,14 +35,14 @@ class Suspects:
         heappush(self._waiting, (deaths, next(self._numbers), claim, turn))
         self._next()
         await turn
-        await self._worker.begin(claim)
+        await self._worker.deeds.begin(claim)
 
     async def read(self, claim: Claim) -> None:
         """The document was read, and goes on; its record says so, if it was a suspect. Raises `ClaimLost`."""
         if claim is self._turn:
             self._turn = None
             self._next()  # before ours is on record: the mark of the next may go with it
-            await self._worker.read(claim)
+            await self._worker.deeds.read(claim)
 
     def leave(self, claim: Claim) -> None:
         """Ends the turn of a claim; nothing if it has none."""

@@ -7,27 +7,24 @@ held is taken over, and that a superseded worker finishes nothing (I3). It never
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import islice
 from math import gcd
-from typing import Any
 
-from . import transitions, transitions_batch
+from . import transitions
 from .claims import Claim, Holding
 from .commit import Change, Record, Records
-from .document import Usage
+from .deeds import Deeds
 from .errors import ClaimLost, CommitUncertain, CounterfoilError
 from .jsonfile import Json
 from .liveness import Heart, Liveness
 from .lookout import FEW_SHARDS, Lookout
 from .manifest import Manifest, shard_of
-from .spend import NOTHING
 from .tallies import Spending, Tallies
 from .tasks import settled
-from .transitions_batch import HandOver
 
 LEASE = 30.0
 COMPANY_SEEN_EVERY = 2.0
@@ -58,6 +55,7 @@ class Worker:
         self._at, self._stride = shard_of(self._me, manifest.shards), _stride(self._me, manifest.shards)
         # Nothing can be claimed by what is known: thousands of shards are not gone through again before the next look.
         self._barren = False
+        self.deeds = Deeds(manifest, self._held, self._commit, self._released)
         self.news = asyncio.Event()
         """Set when there may be something to claim that was not there before."""
 
@@ -113,7 +111,7 @@ class Worker:
     async def _leave(self, tasks: Collection[asyncio.Task[None]]) -> None:
         await asyncio.wait(tasks)
         with suppress(CounterfoilError):  # then others take over what we held, after the lease
-            await self.release(self._held)
+            await self.deeds.release(self._held)
             await self._heart.stop()
             await self._liveness.bury()
 
@@ -263,6 +261,9 @@ class Worker:
         if shard != self._at:
             self._forget(shard)
 
+    def _released(self) -> None:
+        self._barren = False
+
     def _forget(self, shard: int) -> None:
         """Keeps the memory of a worker small where there are many shards: those at hand are all that it keeps."""
         if self._manifest.shards > FEW_SHARDS and not self._held.of(shard):
@@ -304,131 +305,9 @@ class Worker:
             for claim in claims:
                 self._held.drop(claim)
 
-    async def begin(self, claim: Claim) -> None:
-        """Records, durably, that a document is being read with which a worker has died before. Raises `ClaimLost`."""
-        at = self._clock.stamp()
-        await self._of_claim(
-            claim, lambda attempt: transitions.begin(claim.document, self._me, attempt, at), lambda _: None
-        )
-
-    async def read(self, claim: Claim) -> None:
-        """Records, durably, that it was read. Raises `ClaimLost`."""
-        at = self._clock.stamp()
-        await self._of_claim(
-            claim, lambda attempt: transitions.read(claim.document, self._me, attempt, at), lambda _: None
-        )
-
-    async def intend(self, claim: Claim) -> None:
-        """Records, durably, that the next call of this claim goes out, and what those before it took.
-
-        Raises `ClaimLost` if another worker has taken the document over: that call must not be made.
-        """
-        call, used, before = claim.used.calls + 1, claim.used, claim.untold
-        if claim.asking >= call:
-            return
-
-        def landed(_: Records) -> None:
-            claim.asking, claim.told = call, used
-
-        at = self._clock.stamp()
-        await self._of_claim(
-            claim, lambda attempt: transitions.ask(claim.document, self._me, attempt, call, before, at), landed
-        )
-
-    async def finish(self, claim: Claim, facts: Mapping[str, Any], found: Usage = NOTHING) -> None:
-        """Records the outcome and what the calls of this claim took, durably; `found` is what an adopted result tells
-        of calls before it. Raises `ClaimLost` if another worker has taken the document over."""
-        at, rest = self._clock.stamp(), claim.untold + claim.owed + found
-
-        def landed(_: Records) -> None:
-            self._held.drop(claim)
-
-        await self._of_claim(
-            claim, lambda attempt: transitions.finish(claim.document, self._me, attempt, facts, rest, at), landed
-        )
-
-    async def collected(self, claim: Claim) -> None:
-        """Records what the request took that a batch answered, durably; the claim goes on without a batch."""
-        at = self._clock.stamp()
-
-        def landed(updates: Records) -> None:
-            claim.owed, claim.record = NOTHING, updates[claim.document]
-
-        await self._of_claim(
-            claim,
-            lambda attempt: transitions_batch.collected(claim.document, self._me, attempt, claim.owed, at),
-            landed,
-        )
-
-    async def hand_over(self, claims: Mapping[Claim, Mapping[str, Any]]) -> set[Claim]:
-        """Leaves documents to a batch that is about to be submitted, durably, each with its request in it. Returns
-        those that were left to it; the claims of the others were lost."""
-        by_shard: defaultdict[int, list[Claim]] = defaultdict(list)
-        for claim in claims:
-            by_shard[self._shard(claim.document)].append(claim)
-        done: set[Claim] = set()
-        await asyncio.gather(*(self._hand_over(shard, of, claims, done) for shard, of in by_shard.items()))
-        return done
-
-    async def _hand_over(
-        self, shard: int, given: Sequence[Claim], batch: Mapping[Claim, Mapping[str, Any]], done: set[Claim]
-    ) -> None:
-        at, pairs = self._clock.stamp(), [(claim, claim.attempt) for claim in given]
-
-        def landed(updates: Records) -> None:
-            for claim, attempt in pairs:
-                if claim.document in updates:
-                    done.add(claim)
-                if claim.document in updates or claim.attempt == attempt:
-                    self._held.drop(claim)
-
-        handed = [HandOver(c.document, attempt, batch[c], c.untold + c.owed) for c, attempt in pairs]
-        while True:
-            with suppress(CommitUncertain):  # what landed already is found so
-                await self._commit(shard, transitions_batch.hand_over(handed, self._me, at), landed)
-                break
-        if again := [claim for claim, _ in pairs if claim not in done and claim in self._held]:
-            await self._hand_over(shard, again, batch, done)  # they were taken up again under way
-
     async def dead(self, workers: Collection[str]) -> Collection[str]:
         """Which of these workers are known to be dead."""
         return await self._liveness.dead(set(workers) - {self._me})
-
-    async def _of_claim(self, claim: Claim, change: Callable[[int], Change], landed: Callable[[Records], None]) -> None:
-        """Commits a change that only the holder of the claim may make, under the attempt that the claim has by then."""
-        while True:
-            attempt = claim.attempt
-            try:
-                with suppress(CommitUncertain):  # one that landed already is no change: ask again
-                    return await self._commit(self._shard(claim.document), change(attempt), landed)
-            except ClaimLost:
-                if claim.attempt == attempt:  # else it was taken up again under way
-                    self._held.drop(claim)
-                    raise
-
-    async def release(self, claims: Iterable[Claim]) -> None:
-        """Gives claims back unfinished, with what their calls took."""
-        by_shard: dict[int, list[Claim]] = {}
-        for claim in claims:
-            by_shard.setdefault(self._shard(claim.document), []).append(claim)
-
-        async def give_back(shard: int, given: list[Claim]) -> None:
-            pairs = [(claim, claim.attempt) for claim in given]
-            named = [(claim.document, attempt) for claim, attempt in pairs]
-            rest = {claim.document: claim.untold for claim in given}
-            change = transitions.release(named, self._me, rest, self._clock.stamp())
-
-            def landed(_: Records) -> None:
-                for claim, attempt in pairs:
-                    if claim.attempt == attempt:
-                        self._held.drop(claim)
-
-            await self._commit(shard, change, landed)
-            self._barren = False
-            if again := [claim for claim, attempt in pairs if claim.attempt != attempt]:
-                await give_back(shard, again)  # they were taken up again under way
-
-        await asyncio.gather(*(give_back(shard, given) for shard, given in by_shard.items()))
 
 
 def _stride(worker: str, shards: int) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
-from counterfoil import asking, commit, liveness, pipeline, results, transitions, transitions_review, worker
+from counterfoil import asking, commit, deeds, liveness, pipeline, results, transitions, transitions_review, worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ MUTANTS = (
     ),
     Mutant("a death counts against whatever was held", transitions, "_counts", '"begun" in record', "True"),
     Mutant("no death counts but the first", transitions, "_counts", '"begun" in record', "False"),
-    Mutant("what was read is under suspicion still", worker.Worker, "read", "transitions.read", "transitions.begin"),
+    Mutant("what was read is under suspicion still", deeds.Deeds, "read", "transitions.read", "transitions.begin"),
     Mutant("no doubt after a pause", worker.Worker, "assure", "self._answered < self._heart.silences", "False"),
     Mutant(
         "the first heartbeat after a pause ends all doubt",
@@ -165,10 +165,10 @@ MUTANTS = (
         'event.get("input") == name',
         "False",
     ),
-    Mutant("a call goes out without an intent", worker.Worker, "intend", "claim.asking >= call", "True"),
+    Mutant("a call goes out without an intent", deeds.Deeds, "intend", "claim.asking >= call", "True"),
     Mutant("the call of a dead worker is forgotten", transitions, "_lost_call", 'record.get("asking")', "False"),
     Mutant(
-        "repairs are told at the end only", worker.Worker, "intend", "claim.used, claim.untold", "claim.told, NOTHING"
+        "repairs are told at the end only", deeds.Deeds, "intend", "claim.used, claim.untold", "claim.told, NOTHING"
     ),
     Mutant(
         "recorded before the result is stored",
