@@ -185,7 +185,7 @@ def test_a_service_that_refuses_makes_workers_write_less_often():
     weak = replace(SLOW_S3, puts_per_s=30)
     outcome = simulate(Scenario(4, 600, weak, calls=25, shards=SHARDS))
     assert sum(outcome.by_worker) == 600
-    assert outcome.bill.slow_downs < 0.2 * outcome.bill.of("manifest", "put")
+    assert outcome.bill.slow_downs < 0.3 * outcome.bill.of("manifest", "put")
 
 
 def test_the_tables_of_requests_and_prices_are_those_of_the_model():

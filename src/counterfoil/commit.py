@@ -37,8 +37,9 @@ and may run several times, on different records; only the outcome of the run tha
 # Entries of `commits` whose commit is this many versions old are dropped. A writer whose verdict is still open after so
 # many versions can see that (`pruned`), and is told so instead of being left to guess.
 KEPT_VERSIONS = 256
-_REFUSALS_APART, _LEAST_GAP, _MOST_GAP, _WORN = 0.5, 0.05, 1.0, 0.995
-"""A refusal counts if the last was so many seconds ago; between what the gap stays; what each write leaves of it."""
+_REFUSALS_APART, _WIDER, _STEP, _MOST_GAP, _WORN = 0.5, 1.2, 0.01, 1.0, 0.995
+"""A refusal counts if the last was so many seconds ago; it makes the gap wider by a fifth and a step, for each worker
+about the same; and each write wears a part of it off. (In steps much larger some wait long, and others not at all.)"""
 _LATELY = 8
 """Versions in which a rival must have written to be waited for."""
 _LONGEST_TURN = 0.25
@@ -91,12 +92,12 @@ class CommitStats:
     def refuse(self, now: float) -> None:
         """The store took no write: fewer, larger ones are what it can bear. Refusals of one moment count once."""
         if now - self.refused_at > _REFUSALS_APART:
-            self.gap, self.refused_at = min(max(self.gap * 1.5, _LEAST_GAP), _MOST_GAP), now
+            self.gap, self.refused_at = min(_WIDER * self.gap + _STEP, _MOST_GAP), now
 
     def accept(self, seconds: float) -> None:
         """A write landed, so many seconds after it was first tried."""
         self.commits += 1
-        self.gap = self.gap * _WORN if self.gap > _LEAST_GAP / 2 else 0.0
+        self.gap = _WORN * self.gap if self.gap > _STEP / 10 else 0.0
         if self.landed:
             self.landed(seconds)
 

@@ -22,7 +22,7 @@ FEW_SHARDS = 64
 _LOOKS_A_SECOND = 1000.0
 """Of all workers together, well below what S3 takes on one prefix (5,500): their commits read there too."""
 _KEPT_S = 5.0
-_LEAST_LOOKS = 16.0
+_FIRST_LOOKS, _LEAST_A_SECOND = 16.0, 2.0
 _SEAL = "finished"
 
 
@@ -89,9 +89,12 @@ class Lookout:
 
     def _gain(self, company: int) -> None:
         now = self._clock.monotonic()
-        share = _LOOKS_A_SECOND / company
-        since, self._counted_at = now - (self._counted_at or now), now  # at first, the others are not known yet
-        self._looks = max(min(max(self._looks, 0.0) + share * since, share * _KEPT_S), _LEAST_LOOKS)
+        share = max(_LOOKS_A_SECOND / company, _LEAST_A_SECOND)
+        if self._counted_at is None:  # the others are not known yet
+            self._looks = _FIRST_LOOKS
+        else:  # by time, for who has nothing to do looks often
+            self._looks = min(max(self._looks, 0.0) + share * (now - self._counted_at), share * _KEPT_S)
+        self._counted_at = now
 
     def _unsealed(self, changed: Sequence[int], marks: Mapping[int, str]) -> Sequence[int]:
         """Those of `changed` that no seal tells of; what the seals tell of the others is noted."""

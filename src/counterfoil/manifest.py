@@ -160,8 +160,8 @@ class Manifest:
             marks: dict[int, str] = {}
             others: dict[int, list[str]] = {}
             async for entry in self.store.list("manifest"):
-                number, _, rest = entry.key.removeprefix("manifest/").partition(".")
-                if number.isdecimal() and rest == "json":
+                number, _, rest = entry.key[len("manifest/") :].partition(".")
+                if rest == "json" and number.isdecimal():
                     marks[int(number)] = entry.mark
                 elif number.isdecimal():
                     others.setdefault(int(number), []).append(entry.key)

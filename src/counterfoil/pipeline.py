@@ -203,8 +203,10 @@ class Run:
             timer.cancel()
 
     def _look_again_after(self, alone: bool) -> float:
-        most = max(1.0, self.tools.worker.company * _OTHERS_LOOKED_AT_EVERY)  # a listing of many shards by many workers
-        return min(most, self.settings.poll, 0.1 * 2**self._quiet) if alone else self.settings.poll
+        if not alone:
+            return self.settings.poll
+        spread = self.tools.worker.company * _OTHERS_LOOKED_AT_EVERY  # many workers list many shards
+        return min(max(1.0, spread), self.settings.poll, max(0.1, spread / 2) * 2**self._quiet)
 
     async def _sleep_then_look(self, seconds: float) -> None:
         await self.clock.sleep(seconds)

@@ -36,12 +36,23 @@ class Checker:
     # --- what the store accepts
 
     def written(self, op: str, key: str, body: bytes, now: float) -> None:
-        if key.startswith("manifest/"):
+        if ".finished." in key:
+            self._seal(op, key)
+        elif key.startswith("manifest/"):
             self._shard(op, key, body, now)
         elif key.startswith("results/"):
             self._result(op, key, body)
         elif key.startswith("workers/"):
             self._beat(op, key.removeprefix("workers/").removesuffix(".json"), now)
+
+    def _seal(self, op: str, key: str) -> None:
+        """A seal tells of a version that there was, and in which everything was finished."""
+        shard, _, told = key.partition(".finished.")
+        counts = {status: int(n) for status, _, n in (each.partition("-") for each in told.split(".")[1:] if each)}
+        versions = self.versions[f"{shard}.json"]
+        there = (Counter(record["status"] for record in records.values()) for records in versions)
+        if op != "delete" and (counts not in there or {"pending", "running"} & counts.keys()):
+            raise Breach("I1", key, "a seal tells of what never was")
 
     def _shard(self, op: str, key: str, body: bytes, now: float) -> None:
         self.checks["I5"] += 1

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from counterfoil import checks, commit, corrections, liveness
+from counterfoil import checks, commit, corrections, liveness, lookout
+from counterfoil import worker as worker_module
 from counterfoil.errors import CommitUncertain, Unavailable
 
 from .loop import BODY, Body
@@ -57,6 +58,8 @@ def seams(world: Any, kept_versions: int) -> Iterator[None]:
         patch.object(liveness, "machine", lambda: _body().machine),
         patch.object(liveness, "process_start", world.machines.process_start),
         patch.object(commit, "KEPT_VERSIONS", kept_versions),
+        patch.object(lookout, "FEW_SHARDS", world.few_shards),
+        patch.object(worker_module, "FEW_SHARDS", world.few_shards),
         patch.object(commit.Register, "commit", logged),
         patch.object(checks, "check_invoice", lambda *_, **__: ()),  # dear, and of no matter to the protocol
         patch.object(checks, "tidy", lambda invoice: invoice),

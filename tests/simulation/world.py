@@ -53,6 +53,8 @@ class World:
         self.climate = Climate.drawn(self.chance, self.ends)
         self.lease = self.chance.choice((6.0, 15.0, 30.0))
         self.shards, self.concurrency = self.chance.choice((1, 1, 2)), self.chance.choice((1, 2, 4))
+        # In half of the runs even one shard is many: it is sealed, forgotten, and read by turns.
+        self.few_shards = random.Random(f"few {seed}").choice((0, 64))
         self.grace = self.chance.choice((0.5, 30.0))
         self.calls, self.machines = Calls(), Machines()
         self.out, self.source = Server(self._written), Server()
