@@ -51,6 +51,11 @@ class Server:
         self.watch(op, key, body, by)
         return self.objects[key].tag
 
+    def refuse(self, by: Body, op: str, key: str, body: bytes = b"", *_: Any) -> None:
+        """A write that comes to nothing; where its object is there already, whoever offered it will find that."""
+        if op == "put_new" and key in self.objects:
+            self.refused(op, key, body, by)
+
     def read(self, key: str) -> bytes | None:
         found = self.objects.get(key)
         return None if found is None else found.body
@@ -116,6 +121,7 @@ class Way:
             case "lied" if not isinstance(answer, CounterfoilError):
                 answer = Conflict("412: for our own write")
             case "refused":
+                self._server.refuse(self._body, *request)
                 answer = Conflict("409: not now")
             case "unsent" | "lost" | "late" | "busy" | "broken":
                 answer = Unavailable(f"no answer: {trouble}")
